@@ -1,0 +1,135 @@
+package runner
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+)
+
+// terminateWithin bounds the call that terminates a run.
+const terminateWithin = 10 * time.Second
+
+// attempt starts (or resumes) the run of a task and sees it to its end: a
+// result, a place in the parked queue or, when the batch was interrupted, none.
+func (r *run) attempt(ctx context.Context, t *task) {
+	started := time.Now()
+	runCtx := ctx
+	if r.Timeout > 0 {
+		var cancel context.CancelFunc
+		runCtx, cancel = context.WithDeadlineCause(ctx, started.Add(r.Timeout), errTimeout)
+		defer cancel()
+	}
+	status, err := r.execute(runCtx, t)
+	switch {
+	case ctx.Err() != nil && !status.State.Ended():
+		r.interrupt(ctx, t)
+		return
+	case errors.Is(context.Cause(runCtx), errTimeout) && !status.State.Ended():
+		r.terminate(ctx, t.handle)
+		err = fmt.Errorf("%w of %v and was terminated", errTimeout, r.Timeout)
+		r.finish(t, Result{Status: TimedOut, StartedAt: started, Error: &ErrorInfo{Class: classTimedOut, Message: err.Error()}})
+		return
+	case err == nil && status.Suspended != nil:
+		t.due = status.Suspended.Until
+		r.emit(Event{Kind: Parked, ID: t.item.ID, Attempt: t.attempt, Handle: t.handle, Until: t.due, Reason: status.Suspended.Reason})
+		r.parked.add(t)
+		return
+	}
+	result := Result{Status: Failed, StartedAt: started}
+	switch {
+	case err != nil:
+		result.Error = describe(err, classStatus)
+	case status.State == Succeeded:
+		result.Status, result.Outputs = Succeeded, status.Outputs
+	case status.State == Cancelled:
+		result.Status, result.Error = Cancelled, &ErrorInfo{Class: classCancel, Message: "the run was cancelled"}
+	default:
+		result.Error = describe(status.Err, classRun)
+	}
+	r.finish(t, result)
+}
+
+// execute starts or resumes the run and waits for it.
+func (r *run) execute(ctx context.Context, t *task) (Status, error) {
+	unknown := Status{State: Running}
+	if t.handle.TaskID != "" {
+		if err := r.backend.(Resumer).Resume(ctx, t.handle); err != nil {
+			return unknown, err
+		}
+		r.emit(Event{Kind: Resumed, ID: t.item.ID, Attempt: t.attempt, Handle: t.handle})
+		return r.wait(ctx, t.handle)
+	}
+	t.attempt++
+	trace := traceID(r.Generation, r.Batch.Name, t.item.ID, t.attempt)
+	handle, err := r.backend.Start(ctx, r.PipelineID, t.item.Inputs, StartOptions{
+		TraceID:            trace,
+		SessionID:          r.Batch.SessionID,
+		NodeInputOverrides: r.Batch.NodeInputOverrides,
+		Version:            r.Batch.Version,
+	})
+	if err != nil {
+		return unknown, &startError{err}
+	}
+	t.handle = handle
+	r.emit(Event{Kind: Started, ID: t.item.ID, Attempt: t.attempt, Handle: handle})
+	return r.wait(ctx, handle)
+}
+
+type startError struct{ err error }
+
+func (e *startError) Error() string { return e.err.Error() }
+func (e *startError) Unwrap() error { return e.err }
+
+// describe puts an error into a result, with the class that it asks for.
+func describe(err error, class string) *ErrorInfo {
+	if err == nil {
+		return &ErrorInfo{Class: class, Message: "the backend gave no reason"}
+	}
+	info := &ErrorInfo{Class: class, Message: err.Error()}
+	var start *startError
+	if errors.As(err, &start) {
+		info.Class = classStart
+	}
+	var input *InputError
+	if errors.As(err, &input) {
+		info.Class = "invalid_input"
+	}
+	var node *RunError
+	if errors.As(err, &node) {
+		info.Node = node.Node
+	}
+	return info
+}
+
+// interrupt terminates a run because the whole batch ends now. Its item gets no
+// result: it has not ended, and is to be run again.
+func (r *run) interrupt(ctx context.Context, t *task) {
+	r.left.Store(true)
+	if t.handle.TaskID != "" {
+		r.interrupted.Add(1)
+		r.terminate(ctx, t.handle)
+	}
+}
+
+func (r *run) terminate(ctx context.Context, h Handle) {
+	if h.TaskID == "" {
+		return
+	}
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), terminateWithin)
+	defer cancel()
+	_ = r.backend.Terminate(ctx, h) // best effort: the item's fate is decided already
+}
+
+// finish completes the result of a task and sends it off.
+func (r *run) finish(t *task, result Result) {
+	result.ID, result.Index, result.Batch = t.item.ID, t.item.Index, r.Batch.Name
+	result.Generation = r.Generation
+	result.Inputs, result.Digest = t.item.Inputs, t.item.Digest
+	result.Handle, result.Attempts = t.handle, t.attempt
+	result.FinishedAt = time.Now()
+	if !result.StartedAt.IsZero() {
+		result.Duration = result.FinishedAt.Sub(result.StartedAt)
+	}
+	r.emit(Event{Kind: Finished, Time: result.FinishedAt, ID: result.ID, Result: &result})
+}

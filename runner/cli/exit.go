@@ -1,0 +1,65 @@
+package cli
+
+import (
+	"errors"
+
+	"nightshift/runner"
+)
+
+// Exit codes. Where several apply, the gravest is given.
+const (
+	exitOK        = 0
+	exitItems     = 1   // some items did not succeed
+	exitUsage     = 2   // wrong usage, or an invalid batch file
+	exitStopped   = 3   // stopped by a limit
+	exitBackend   = 4   // the backend cannot be reached, or refused us
+	exitResults   = 6   // results cannot be written
+	exitInterrupt = 130 // by SIGINT
+	exitTerm      = 143 // by SIGTERM
+)
+
+// exitError is an error with the exit code that it asks for; without err, all
+// has been said already.
+type exitError struct {
+	code int
+	err  error
+}
+
+func (e *exitError) Error() string {
+	if e.err == nil {
+		return "exit"
+	}
+	return e.err.Error()
+}
+func (e *exitError) Unwrap() error { return e.err }
+
+// codeOf is the exit code of one batch.
+func codeOf(outcome runner.Outcome, err error, interruptCode int) int {
+	var results *runner.ResultsError
+	switch {
+	case errors.As(err, &results):
+		return exitResults
+	case err != nil:
+		return exitUsage
+	case outcome.Stopped == runner.Interrupted:
+		return interruptCode
+	case outcome.Stopped != runner.NotStopped:
+		return exitStopped
+	}
+	for state, n := range outcome.Counts {
+		if state != runner.Succeeded && n > 0 {
+			return exitItems
+		}
+	}
+	return exitOK
+}
+
+// gravity orders exit codes from harmless to grave.
+var gravity = map[int]int{exitOK: 0, exitItems: 1, exitStopped: 2, exitUsage: 3, exitBackend: 4, exitResults: 5, exitInterrupt: 6, exitTerm: 7}
+
+func gravest(a, b int) int {
+	if gravity[a] >= gravity[b] {
+		return a
+	}
+	return b
+}

@@ -1,0 +1,79 @@
+package cli
+
+import (
+	"fmt"
+	"io"
+	"os"
+
+	"github.com/spf13/cobra"
+
+	"nightshift/runner/engine"
+	"nightshift/schema"
+	"nightshift/spec"
+)
+
+// fileOptions are the flags of every command that reads a batch file.
+type fileOptions struct {
+	envFiles []string
+	sets     []string
+}
+
+func (o *fileOptions) flags(cmd *cobra.Command) {
+	cmd.Flags().StringArrayVar(&o.envFiles, "env-file", nil, "read variables from a `file` of NAME=value lines; the environment comes first")
+	cmd.Flags().StringArrayVar(&o.sets, "set", nil, "put a value into the batch file, as `path=value` (run.concurrency=4)")
+}
+
+// load reads a batch file and checks it for its backend. Warnings are said;
+// anything else that is wrong is the error.
+func (o *fileOptions) load(path string, stderr io.Writer) (*spec.File, *engine.Engine, error) {
+	vars := map[string]string{}
+	for _, name := range o.envFiles {
+		read, err := spec.ReadEnvFile(name)
+		if err != nil {
+			return nil, nil, &exitError{exitUsage, err}
+		}
+		for k, v := range read {
+			vars[k] = v
+		}
+	}
+	env := func(name string) (string, bool) {
+		if v, ok := os.LookupEnv(name); ok {
+			return v, true
+		}
+		v, ok := vars[name]
+		return v, ok
+	}
+	file, problems := spec.Load(path, spec.Options{Env: env, Set: o.sets})
+	backend := engine.New()
+	if errs, _ := problems.Split(); len(errs) == 0 && file.Run.Backend == "local" {
+		problems = append(problems, backend.Check(file.Pipeline)...)
+	}
+	errs, warnings := problems.Split()
+	if len(warnings) > 0 {
+		fmt.Fprintln(stderr, warnings.Error())
+	}
+	if len(errs) > 0 {
+		return nil, nil, &exitError{exitUsage, errs}
+	}
+	return file, backend, nil
+}
+
+// batches picks the named batches; with no names, all of them.
+func batches(f *spec.File, names []string) ([]*spec.Batch, error) {
+	if len(names) == 0 {
+		return f.Batches, nil
+	}
+	var all []string
+	for _, b := range f.Batches {
+		all = append(all, b.Name)
+	}
+	var picked []*spec.Batch
+	for _, name := range names {
+		b := f.Batch(name)
+		if b == nil {
+			return nil, &exitError{exitUsage, fmt.Errorf("%s has no batch %q%s", f.Path, name, schema.DidYouMean(name, all))}
+		}
+		picked = append(picked, b)
+	}
+	return picked, nil
+}

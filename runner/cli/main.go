@@ -1,0 +1,83 @@
+// Package cli is the nightshift command: flags, wiring, exit codes.
+//
+// What is said to the user: results and other data go to standard output, all
+// else to standard error, in lower case and without a final stop. Errors in
+// files are file:line:col: message, with the source line below.
+package cli
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+
+	"github.com/spf13/cobra"
+
+	"nightshift/schema"
+)
+
+// streams are where a command reads and writes.
+type streams struct {
+	in       io.Reader
+	out, err io.Writer
+}
+
+// Main runs the command line of the process and gives its exit code.
+func Main() int {
+	return execute(context.Background(), os.Args[1:], streams{os.Stdin, os.Stdout, os.Stderr})
+}
+
+func execute(ctx context.Context, args []string, std streams) int {
+	root := newRoot(std)
+	root.SetArgs(args)
+	err := root.ExecuteContext(ctx)
+	if err == nil {
+		return exitOK
+	}
+	code := exitUsage // what cobra itself finds wrong
+	var exit *exitError
+	if errors.As(err, &exit) {
+		if code = exit.code; exit.err == nil {
+			return code
+		}
+	}
+	var problems schema.Problems
+	if errors.As(err, &problems) {
+		fmt.Fprintln(std.err, problems.Error())
+		return code
+	}
+	fmt.Fprintf(std.err, "nightshift: %v\n", err)
+	return code
+}
+
+func newRoot(std streams) *cobra.Command {
+	root := &cobra.Command{
+		Use:   "nightshift",
+		Short: "run batches of inputs through LLM pipelines, declared in one YAML file",
+		Example: `  nightshift run batch.yaml             run every batch of the file, write one JSON line per input
+  nightshift validate batch.yaml        find everything that is wrong with it, run nothing
+  nightshift plan batch.yaml            show what would be saved and run
+  nightshift nodes text                 what a node type takes and gives`,
+		SilenceErrors: true,
+		SilenceUsage:  true,
+		Args:          cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			_ = cmd.Help()
+			return &exitError{code: exitUsage}
+		},
+	}
+	root.SetIn(std.in)
+	root.SetOut(std.out)
+	root.SetErr(std.err)
+	root.SetFlagErrorFunc(func(cmd *cobra.Command, err error) error {
+		return fmt.Errorf("%w; see %s --help", err, cmd.CommandPath())
+	})
+	root.AddCommand(newRun(std), newValidate(std), newPlan(std), newSchema(std), newGraph(std), newNodes(std), newVersion(std))
+	return root
+}
+
+// batchFileArgs completes names of YAML files.
+func batchFileArgs(*cobra.Command, []string, string) ([]string, cobra.ShellCompDirective) {
+	return []string{"yaml", "yml"}, cobra.ShellCompDirectiveFilterFileExt
+}

@@ -1,0 +1,300 @@
+package cli
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"os"
+	"strings"
+	"time"
+
+	"github.com/spf13/cobra"
+	"golang.org/x/term"
+
+	"nightshift/runner"
+	"nightshift/runner/engine"
+	"nightshift/schema"
+	"nightshift/spec"
+)
+
+// progressEvery is how often a line of progress is said where there is no terminal.
+const progressEvery = 10 * time.Second
+
+type runOptions struct {
+	fileOptions
+	batches     []string
+	limit       int
+	output      string
+	concurrency int
+	fresh       bool
+	quiet       bool
+	logFormat   string
+	logLevel    string
+}
+
+func newRun(std streams) *cobra.Command {
+	var o runOptions
+	cmd := &cobra.Command{
+		Use:   "run FILE",
+		Short: "run the batches of a file, and write one JSON line per item",
+		Long: `Run validates the batch file, saves its pipeline, starts a run for every item
+under the concurrency limit, and writes one JSON line per item to the results
+file. Ctrl-C lets the runs that are under way end; a second one terminates them.
+
+Exit codes: 0 all items succeeded · 1 some did not · 2 wrong usage or an invalid
+batch file · 3 stopped by a limit · 4 backend unreachable · 6 results cannot be
+written · 130 and 143 interrupted.`,
+		Args:              exactly("FILE"),
+		ValidArgsFunction: batchFileArgs,
+		RunE: func(cmd *cobra.Command, args []string) error {
+			if err := o.validate(cmd); err != nil {
+				return err
+			}
+			return o.run(cmd.Context(), args[0], std)
+		},
+	}
+	o.flags(cmd)
+	cmd.Flags().StringArrayVar(&o.batches, "batch", nil, "run only the batch of this `name` (may be repeated)")
+	cmd.Flags().IntVar(&o.limit, "limit", 0, "run only the first `n` items of each batch")
+	cmd.Flags().StringVarP(&o.output, "output", "o", "", "write results to this `path`, - for standard output")
+	cmd.Flags().IntVar(&o.concurrency, "concurrency", 0, "runs in flight at once")
+	cmd.Flags().BoolVar(&o.fresh, "fresh", false, "move results that are there aside, and run everything again")
+	cmd.Flags().BoolVarP(&o.quiet, "quiet", "q", false, "say nothing but errors")
+	cmd.Flags().StringVar(&o.logFormat, "log-format", "", "log events as `text` or json, instead of progress")
+	cmd.Flags().StringVar(&o.logLevel, "log-level", "info", "log from this `level` on: debug, info, warn, error")
+	return cmd
+}
+
+// validate holds the rules between flags.
+func (o *runOptions) validate(cmd *cobra.Command) error {
+	var level slog.Level
+	switch {
+	case o.limit < 0 || o.limit == 0 && cmd.Flags().Changed("limit"):
+		return fmt.Errorf("--limit must be at least 1")
+	case o.concurrency < 0 || o.concurrency == 0 && cmd.Flags().Changed("concurrency"):
+		return fmt.Errorf("--concurrency must be at least 1")
+	case o.logFormat != "" && o.logFormat != "text" && o.logFormat != "json":
+		return fmt.Errorf("--log-format is text or json, not %q", o.logFormat)
+	case level.UnmarshalText([]byte(o.logLevel)) != nil:
+		return fmt.Errorf("--log-level is debug, info, warn or error, not %q", o.logLevel)
+	case o.quiet && o.logFormat != "":
+		return fmt.Errorf("--quiet and --log-format exclude each other; --log-level error logs next to nothing")
+	}
+	return nil
+}
+
+// job is one batch that is about to run.
+type job struct {
+	plan *runner.Plan
+	path string // of the results
+}
+
+func (o *runOptions) run(ctx context.Context, path string, std streams) error {
+	began := time.Now()
+	file, backend, err := o.load(path, std.err)
+	if err != nil {
+		return err
+	}
+	if file.Run.Backend != "local" {
+		return &exitError{exitUsage, fmt.Errorf("backend %s is not in this version of nightshift; backend local is", file.Run.Backend)}
+	}
+	std.err = file.Redactor.Writer(std.err)
+	jobs, err := o.jobs(file, began, std)
+	if err != nil {
+		return err
+	}
+	saved, err := backend.Save(ctx, file.Pipeline, runner.SaveOptions{})
+	if err != nil {
+		return &exitError{exitBackend, fmt.Errorf("cannot save pipeline %s: %w", file.Pipeline.Name, err)}
+	}
+	signals := watchSignals(ctx, std.err)
+	defer signals.stop()
+	code := exitOK
+	for _, j := range jobs {
+		j.plan.PipelineID = saved.PipelineID
+		j.plan.Drain = signals.drain
+		batchCode, err := o.runBatch(signals.ctx, j, backend, std)
+		code = gravest(code, batchCode)
+		if err != nil {
+			return &exitError{code, err}
+		}
+		if code == exitStopped || signals.interrupted() {
+			break
+		}
+	}
+	if code == exitOK {
+		return nil
+	}
+	return &exitError{code: code}
+}
+
+// jobs looks at all batches before the first one is run: what is wrong with
+// the last should not be found after the first was paid for.
+func (o *runOptions) jobs(file *spec.File, began time.Time, std streams) ([]job, error) {
+	picked, err := batches(file, o.batches)
+	if err != nil {
+		return nil, err
+	}
+	concurrency := file.Run.Concurrency
+	if o.concurrency > 0 {
+		concurrency = o.concurrency
+	}
+	var deadline time.Time
+	if file.Run.Deadline > 0 {
+		deadline = began.Add(file.Run.Deadline)
+	}
+	var jobs []job
+	var refused schema.Problems
+	paths := map[string]string{}
+	for _, b := range picked {
+		total, problems := o.scan(b, std.err)
+		refused = append(refused, problems...)
+		path := o.resultsPath(file, b, began)
+		if other := paths[path]; other != "" && path != "-" {
+			return nil, &exitError{exitUsage, fmt.Errorf("batches %s and %s would both write to %s; put {{ batch }} into --output", other, b.Name, path)}
+		}
+		paths[path] = b.Name
+		jobs = append(jobs, job{path: path, plan: &runner.Plan{
+			Batch:        b,
+			Generation:   runner.NewGeneration(began),
+			Total:        total,
+			Limit:        o.limit,
+			Concurrency:  concurrency,
+			Timeout:      file.Run.Timeout,
+			PollInterval: file.Run.PollInterval,
+			Deadline:     deadline,
+			Stdin:        std.in,
+			Redactor:     file.Redactor,
+		}})
+	}
+	if len(refused) > 0 {
+		return nil, &exitError{exitUsage, refused}
+	}
+	return jobs, nil
+}
+
+// scan counts the rows of a batch, -1 where they can be read only once. Single
+// bad rows are no reason not to run the others; the problems are.
+func (o *runOptions) scan(b *spec.Batch, stderr io.Writer) (total int, problems schema.Problems) {
+	if !b.Source.Rereadable() {
+		return -1, nil
+	}
+	s := b.Scan()
+	switch {
+	case s.Fatal || s.Duplicates > 0 || s.Bad == s.Rows:
+		return 0, s.Problems
+	case s.Bad > 0 && !o.quiet:
+		fmt.Fprintf(stderr, "%s: %d of %d rows cannot be used and will be failed results; the first: %s\n", b.Name, s.Bad, s.Rows, s.Problems[0])
+	}
+	if o.limit > 0 {
+		return min(o.limit, s.Rows), nil
+	}
+	return s.Rows, nil
+}
+
+func (o *runOptions) resultsPath(file *spec.File, b *spec.Batch, now time.Time) string {
+	date := now.Format("2006-01-02")
+	if o.output != "" {
+		return spec.FillResultsPath(o.output, date, b.Name)
+	}
+	return file.ResultsPath(date, b.Name)
+}
+
+func (o *runOptions) runBatch(ctx context.Context, j job, backend *engine.Engine, std streams) (int, error) {
+	results, err := o.openResults(j, std)
+	if err != nil {
+		code := exitUsage
+		if results := (*runner.ResultsError)(nil); errors.As(err, &results) {
+			code = exitResults
+		}
+		return code, err
+	}
+	failures := &failures{}
+	summary := &runner.Summary{}
+	sinks := append(o.sinks(std.err), failures, summary)
+	outcome, err := runner.Run(ctx, j.plan, backend, results, sinks...)
+	if closeErr := results.Close(); err == nil {
+		err = closeErr
+	}
+	if !o.quiet && o.logFormat == "" {
+		failures.print(std.err, j)
+		fmt.Fprintln(std.err, summary)
+	}
+	if source := (*runner.SourceError)(nil); errors.As(err, &source) {
+		err = schema.Problems{j.plan.Batch.SourceProblem(source.Err)}
+	} else if err == nil && !outcome.Left && outcome.Total() == 0 {
+		err = schema.Problems{j.plan.Batch.Empty()}
+	}
+	code := codeOf(outcome, err, interruptCode(ctx))
+	return code, err
+}
+
+func (o *runOptions) openResults(j job, std streams) (*runner.ResultsFile, error) {
+	if j.path == "-" {
+		return runner.StreamResults("standard output", std.out), nil
+	}
+	results, moved, err := runner.CreateResults(j.path, o.fresh)
+	if errors.Is(err, runner.ErrResultsExist) {
+		return nil, fmt.Errorf("%w; give --fresh to move them aside and run everything again, or --output for another file", err)
+	}
+	if moved != "" && !o.quiet {
+		fmt.Fprintf(std.err, "%s: earlier results are now in %s\n", j.plan.Batch.Name, moved)
+	}
+	return results, err
+}
+
+// sinks are what the user sees while a batch runs.
+func (o *runOptions) sinks(stderr io.Writer) []runner.Sink {
+	var level slog.Level
+	_ = level.UnmarshalText([]byte(o.logLevel))
+	options := &slog.HandlerOptions{Level: level}
+	switch {
+	case o.logFormat == "json":
+		logger := slog.New(slog.NewJSONHandler(stderr, options))
+		return []runner.Sink{runner.Log{Logger: logger}, lines(func(line string) { logger.Info(line) })}
+	case o.logFormat == "text":
+		logger := slog.New(slog.NewTextHandler(stderr, options))
+		return []runner.Sink{runner.Log{Logger: logger}, lines(func(line string) { logger.Info(line) })}
+	case o.quiet:
+		return nil
+	case isTerminal(stderr):
+		return []runner.Sink{&runner.Bar{Out: stderr}}
+	}
+	return []runner.Sink{lines(func(line string) { fmt.Fprintln(stderr, line) })}
+}
+
+func lines(say func(string)) runner.Sink { return &runner.Lines{Say: say, Every: progressEvery} }
+
+func isTerminal(w io.Writer) bool {
+	f, ok := w.(*os.File)
+	return ok && term.IsTerminal(int(f.Fd()))
+}
+
+// failures keeps the first items that did not succeed, for the end of the run.
+type failures struct {
+	first []*runner.Result
+	count int
+}
+
+const shownFailures = 5
+
+func (f *failures) Handle(e runner.Event) {
+	if e.Kind != runner.Finished || e.Result.Error == nil {
+		return
+	}
+	if f.count++; f.count <= shownFailures {
+		f.first = append(f.first, e.Result)
+	}
+}
+
+func (f *failures) print(w io.Writer, j job) {
+	for _, r := range f.first {
+		message, _, _ := strings.Cut(r.Error.Message, "\n")
+		fmt.Fprintf(w, "%s: item %s %s: %s\n", r.Batch, r.ID, strings.ReplaceAll(string(r.Status), "_", " "), message)
+	}
+	if more := f.count - len(f.first); more > 0 {
+		fmt.Fprintf(w, "%s: %d more did not succeed; see %s\n", j.plan.Batch.Name, more, j.path)
+	}
+}

@@ -1,0 +1,89 @@
+package cli
+
+import (
+	"errors"
+	"fmt"
+	"io"
+
+	"github.com/spf13/cobra"
+
+	"nightshift/schema"
+)
+
+func newValidate(std streams) *cobra.Command {
+	var o fileOptions
+	var quiet bool
+	cmd := &cobra.Command{
+		Use:   "validate FILE...",
+		Short: "find everything that is wrong with batch files, and run nothing",
+		Long: `Validate checks batch files as run does, and reads all of their rows as well:
+bad rows, keys that occur twice, and empty sources are errors here. It says all
+that it finds, as file:line:col: message.`,
+		Args:              cobra.MatchAll(cobra.MinimumNArgs(1)),
+		ValidArgsFunction: batchFileArgs,
+		RunE: func(_ *cobra.Command, args []string) error {
+			failed := false
+			for _, path := range args {
+				err := o.validate(path, std.err, quiet)
+				var problems schema.Problems
+				if errors.As(err, &problems) {
+					fmt.Fprintln(std.err, problems.Error())
+					failed = true
+				} else if err != nil {
+					return err
+				}
+			}
+			if failed {
+				return &exitError{code: exitUsage}
+			}
+			return nil
+		},
+	}
+	o.flags(cmd)
+	cmd.Flags().BoolVarP(&quiet, "quiet", "q", false, "say nothing but errors")
+	return cmd
+}
+
+func (o *fileOptions) validate(path string, stderr io.Writer, quiet bool) error {
+	file, _, err := o.load(path, stderr)
+	if err != nil {
+		return err
+	}
+	var problems schema.Problems
+	items := 0
+	for _, b := range file.Batches {
+		if !b.Source.Rereadable() {
+			continue
+		}
+		s := b.Scan()
+		problems = append(problems, s.Problems...)
+		items += s.Rows
+	}
+	if len(problems) > 0 {
+		return problems
+	}
+	if !quiet {
+		fmt.Fprintf(stderr, "%s: valid: %d %s, %d %s\n", path, len(file.Batches), plural(len(file.Batches), "batch", "batches"), items, plural(items, "item", "items"))
+	}
+	return nil
+}
+
+func plural(n int, one, many string) string {
+	if n == 1 {
+		return one
+	}
+	return many
+}
+
+// exactly is cobra.ExactArgs(1) with a message that says which argument.
+func exactly(name string) cobra.PositionalArgs {
+	return func(cmd *cobra.Command, args []string) error {
+		switch {
+		case len(args) == 0:
+			return fmt.Errorf("%s is missing; usage: %s", name, cmd.UseLine())
+		case len(args) > 1:
+			return fmt.Errorf("too many arguments; usage: %s", cmd.UseLine())
+		}
+		return nil
+	}
+}

@@ -1,0 +1,103 @@
+package engine
+
+import (
+	"fmt"
+	"strings"
+
+	"nightshift/spec"
+)
+
+// compileReadJSON sets one output for each key. A key is looked up as it is
+// written, then as a path with dots; one that is not there gives the text null.
+func compileReadJSON(s *setup) step {
+	text, all := s.in("json_string"), s.out("json_values")
+	types, _ := s.spec.Inputs["processed_outputs"].(map[string]any)
+	type output struct {
+		key  string
+		typ  string
+		slot int
+	}
+	var outputs []output
+	keys, written := s.spec.Inputs["keys"].([]any)
+	if !written {
+		s.refuse("keys", "keys must be written out: they decide which outputs the node has")
+	}
+	for _, v := range keys {
+		key, ok := v.(string)
+		if fields, isMap := v.(map[string]any); isMap {
+			key, ok = fields["key"].(string)
+		}
+		if ok {
+			typ, _ := types[key].(string)
+			outputs = append(outputs, output{key, typ, s.out(key)})
+		}
+	}
+	return func(c *call) error {
+		parsed, err := spec.ParseJSON([]byte(text.text(c)))
+		if err != nil {
+			return fmt.Errorf("input \"json_string\" is not JSON: %w", err)
+		}
+		values := make(map[string]any, len(outputs))
+		for _, o := range outputs {
+			v, found := lookUp(parsed, o.key)
+			values[o.key] = v
+			switch {
+			case !found:
+				v = "null"
+			case o.typ == "" || o.typ == "string":
+				if _, isText := v.(string); !isText {
+					v = string(spec.AppendJSON(nil, v))
+				}
+			default:
+				if v, err = spec.Convert(v, o.typ); err != nil {
+					return fmt.Errorf("key %q: %w", o.key, err)
+				}
+			}
+			c.set(o.slot, v)
+		}
+		c.set(all, string(spec.AppendJSON(nil, values)))
+		return nil
+	}
+}
+
+func lookUp(v any, key string) (any, bool) {
+	m, ok := v.(map[string]any)
+	if !ok {
+		return nil, false
+	}
+	if found, ok := m[key]; ok {
+		return found, true
+	}
+	outer, inner, dotted := strings.Cut(key, ".")
+	if !dotted {
+		return nil, false
+	}
+	return lookUp(m[outer], inner)
+}
+
+// compileWriteJSON builds an object in the order of its fields, or sets fields
+// in one that is given.
+func compileWriteJSON(s *setup) step {
+	selected, fields, text, out := s.in("selected"), s.in("fields"), s.in("json_string"), s.out("updated_json")
+	return func(c *call) error {
+		list, err := fields.list(c)
+		if err != nil {
+			return err
+		}
+		var object orderedObject
+		if selected.text(c) == "old" {
+			if object, err = parseObject(text.text(c)); err != nil {
+				return err
+			}
+		}
+		for i, v := range list {
+			field, ok := v.(map[string]any)
+			if !ok {
+				return fmt.Errorf("input \"fields\": element %d is not {key: ..., value: ...}", i)
+			}
+			object.set(spec.Text(field["key"]), spec.AppendJSON(nil, field["value"]))
+		}
+		c.set(out, object.String())
+		return nil
+	}
+}

@@ -1,0 +1,183 @@
+package engine
+
+import (
+	"fmt"
+	"slices"
+
+	"nightshift/schema"
+	"nightshift/spec"
+)
+
+// program is a pipeline made ready to run: nodes in an order in which all
+// sources come first, references turned into slots of a run's values.
+type program struct {
+	nodes   []*node
+	roots   []int // nodes without sources
+	slots   int
+	inputs  []programInput
+	outputs []string // names of the output nodes
+	blocks  bool     // some node waits for something outside of the process
+}
+
+type programInput struct {
+	spec.Input
+	slot int
+}
+
+// node is one step of a program.
+type node struct {
+	name, typ string
+	step      step
+	blocking  bool  // works in a goroutine of its own, as it waits
+	sources   int   // how many nodes must end first
+	users     []int // nodes that have this one among their sources
+	complete  int   // slot of the output `complete`
+	gates     []int // slots of branches that must have been taken
+	needs     []int // nodes that must not have been skipped
+	fallbacks []int // of a merge: nodes that must not all have been skipped
+}
+
+// step does a node's work: it reads inputs and sets outputs through the call.
+type step func(c *call) error
+
+// nodeType is how the engine runs a type of node.
+type nodeType struct {
+	compile  func(s *setup) step
+	blocking bool
+	merges   string // the input whose skipped sources are tolerated
+}
+
+// Runs tells whether the engine runs nodes of a type.
+func Runs(typ string) bool {
+	_, known := nodeTypes[typ]
+	return known
+}
+
+// Check says what of a pipeline this engine cannot run, each at its place.
+func (e *Engine) Check(p *spec.Pipeline) schema.Problems {
+	_, problems := e.compile(p)
+	return problems
+}
+
+// compile makes a program of a pipeline that spec found to be valid.
+func (e *Engine) compile(p *spec.Pipeline) (*program, schema.Problems) {
+	var problems schema.Problems
+	levels, cycle := p.Levels()
+	if cycle != nil || p.Nodes == nil {
+		return nil, schema.Problems{{Message: fmt.Sprintf("pipeline %s has no graph that can be run", p.Name)}}
+	}
+	nodes := slices.Concat(levels...)
+	g := &program{nodes: make([]*node, len(nodes))}
+	slots := map[[2]string]slotInfo{}
+	index := map[string]int{}
+	for i, n := range nodes {
+		index[n.Name] = i
+		if t := schema.LookupNodeType(n.Type); t != nil {
+			for _, o := range t.OutputsOf(n.Inputs) {
+				slots[[2]string{n.Name, o.Name}] = slotInfo{g.slots, o.Type}
+				g.slots++
+			}
+		}
+	}
+	for i, n := range nodes {
+		kind, known := nodeTypes[n.Type]
+		if !known {
+			problems = append(problems, n.Problem("type", "node type %q is not run by this engine yet; backend vectorshift runs it", n.Type))
+			continue
+		}
+		s := &setup{engine: e, spec: n, slots: slots, program: g}
+		s.refuseWhatIsLater()
+		made := &node{name: n.Name, typ: n.Type, blocking: kind.blocking, complete: slots[[2]string{n.Name, "complete"}].slot}
+		made.step = kind.compile(s)
+		made.wire(n, kind, slots, index)
+		for _, source := range n.Sources() {
+			made.sources++
+			if from := g.nodes[index[source]]; from != nil {
+				from.users = append(from.users, i)
+			}
+		}
+		if made.sources == 0 {
+			g.roots = append(g.roots, i)
+		}
+		g.blocks = g.blocks || made.blocking
+		g.nodes[i] = made
+		problems = append(problems, s.problems...)
+	}
+	return g, problems
+}
+
+type slotInfo struct {
+	slot int
+	typ  string
+}
+
+// wire finds what decides whether the node runs.
+func (n *node) wire(from *spec.Node, kind nodeType, slots map[[2]string]slotInfo, index map[string]int) {
+	add := func(to *[]int, i int) {
+		if !slices.Contains(*to, i) {
+			*to = append(*to, i)
+		}
+	}
+	for input, ref := range from.Refs() {
+		switch out := slots[[2]string{ref.Node, ref.Output}]; {
+		case out.typ == "path":
+			add(&n.gates, out.slot)
+		case input == kind.merges:
+			add(&n.fallbacks, index[ref.Node])
+		default:
+			add(&n.needs, index[ref.Node])
+		}
+	}
+}
+
+// setup is what a node type is compiled from.
+type setup struct {
+	engine   *Engine
+	spec     *spec.Node
+	program  *program
+	slots    map[[2]string]slotInfo
+	problems schema.Problems
+}
+
+// refuse reports that the node cannot be run as it is written.
+func (s *setup) refuse(input, format string, args ...any) {
+	s.problems = append(s.problems, s.spec.Problem(input, format, args...))
+}
+
+func (s *setup) refuseWhatIsLater() {
+	if s.spec.ExecutionMode != "normal" {
+		s.refuse("execution_mode", "execution_mode %s is not run by this engine yet", s.spec.ExecutionMode)
+	}
+	if len(s.spec.CyclicInputs) > 0 {
+		s.refuse("cyclic_inputs", "cyclic_inputs are not run by this engine yet")
+	}
+}
+
+// in gives an input: what the author wrote, else the published default.
+func (s *setup) in(name string) input {
+	value, given := s.spec.Inputs[name]
+	if !given {
+		if t := schema.LookupNodeType(s.spec.Type); t != nil {
+			value = t.Setting(s.spec.Inputs, name)
+		}
+	}
+	return input{name: name, template: s.bind(value)}
+}
+
+// bind parses a value and gives its references their slots.
+func (s *setup) bind(value any) *spec.Template {
+	t := spec.ParseTemplate(value)
+	for ref := range t.Refs() {
+		ref.Slot = s.slots[[2]string{ref.Node, ref.Output}].slot
+	}
+	return t
+}
+
+// out gives the slot of an output of this node; -1 where the node, as it is
+// configured, does not have it.
+func (s *setup) out(name string) int {
+	if info, ok := s.slots[[2]string{s.spec.Name, name}]; ok {
+		return info.slot
+	}
+	return -1
+}

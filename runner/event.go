@@ -1,0 +1,128 @@
+package runner
+
+import (
+	"time"
+
+	"nightshift/spec"
+)
+
+// Event is one thing that happened to a batch. Which fields are set depends on
+// the kind.
+type Event struct {
+	Kind    EventKind
+	Time    time.Time
+	Batch   string
+	Plan    *Plan     // Planned
+	ID      string    // Started, Parked, Resumed: the item's id
+	Attempt int       // Started, Parked, Resumed
+	Handle  Handle    // Started, Parked, Resumed
+	Until   time.Time // Parked: when the item is due again
+	Reason  string    // Parked, Stopped
+	Result  *Result   // Finished; its line has been written
+	Outcome *Outcome  // Ended
+}
+
+// EventKind is what happened.
+type EventKind int
+
+// The kinds of events, in the order in which a batch goes through them.
+const (
+	Planned  EventKind = iota // the batch begins
+	Started                   // a run was started for an item
+	Parked                    // an item gave its slot back until it is due
+	Resumed                   // a parked run goes on
+	Finished                  // an item ended, and its result is written
+	Stopped                   // nothing more will be started
+	Ended                     // the last run ended
+)
+
+// Sink watches the events of a batch. Handle is called for one event after the
+// other, never at once, and must not block for long: results wait behind it.
+type Sink interface {
+	Handle(e Event)
+}
+
+// Recorder makes results last.
+type Recorder interface {
+	// Record takes a result.
+	Record(r *Result)
+	// Commit writes what was recorded since the last Commit, and tells how many
+	// of these results are written whole: all of them unless there is an error.
+	Commit() (int, error)
+}
+
+// maxCommit is how many results one Commit may be about.
+const maxCommit = 512
+
+// stream takes events from all runs and gives them to the sinks, a result only
+// after it was written. Results that arrive together are committed together.
+type stream struct {
+	events chan Event
+	done   chan struct{}
+	err    error // of the recorder; to be read when done is closed
+}
+
+// newStream starts the one goroutine that calls the recorder and the sinks;
+// failed is called when results can no longer be written.
+func newStream(recorder Recorder, redactor *spec.Redactor, sinks []Sink, failed func(error)) *stream {
+	s := &stream{events: make(chan Event, maxCommit), done: make(chan struct{})}
+	go func() {
+		defer close(s.done)
+		var batch []Event
+		for e := range s.events {
+			batch = append(batch[:0], e)
+			for more := true; more && len(batch) < maxCommit; {
+				select {
+				case e, ok := <-s.events:
+					if more = ok; ok {
+						batch = append(batch, e)
+					}
+				default:
+					more = false
+				}
+			}
+			if err := s.deliver(batch, recorder, redactor, sinks); err != nil && s.err == nil {
+				s.err = err
+				failed(err)
+			}
+			clear(batch)
+		}
+	}()
+	return s
+}
+
+func (s *stream) deliver(batch []Event, recorder Recorder, redactor *spec.Redactor, sinks []Sink) error {
+	results := 0
+	for i := range batch {
+		if r := batch[i].Result; r != nil && s.err == nil {
+			batch[i].Result = r.redacted(redactor)
+			recorder.Record(batch[i].Result)
+			results++
+		}
+	}
+	written, err := 0, error(nil)
+	if results > 0 {
+		written, err = recorder.Commit()
+	}
+	for _, e := range batch {
+		if e.Result != nil {
+			if written == 0 {
+				continue // it did not reach the file, so nobody may count it
+			}
+			written--
+		}
+		for _, sink := range sinks {
+			sink.Handle(e)
+		}
+	}
+	return err
+}
+
+func (s *stream) emit(e Event) { s.events <- e }
+
+// close waits until every event has been handled.
+func (s *stream) close() error {
+	close(s.events)
+	<-s.done
+	return s.err
+}

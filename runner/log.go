@@ -1,0 +1,52 @@
+package runner
+
+import (
+	"context"
+	"log/slog"
+)
+
+// Log writes the events of a batch as log records, with the ids by which a run
+// is known to its backend.
+type Log struct{ Logger *slog.Logger }
+
+// Handle writes one record: starts and results at debug level, as there may be
+// millions, but what did not succeed as a warning.
+func (l Log) Handle(e Event) {
+	level, message, attrs := l.describe(e)
+	if l.Logger.Enabled(context.Background(), level) {
+		l.Logger.LogAttrs(context.Background(), level, message, append([]slog.Attr{slog.String("batch", e.Batch)}, attrs...)...)
+	}
+}
+
+func (l Log) describe(e Event) (slog.Level, string, []slog.Attr) {
+	run := func() []slog.Attr {
+		return []slog.Attr{slog.String("item", e.ID), slog.Int("attempt", e.Attempt),
+			slog.String("task_id", e.Handle.TaskID), slog.String("trace_id", e.Handle.TraceID)}
+	}
+	switch e.Kind {
+	case Planned:
+		return slog.LevelInfo, "batch begins", []slog.Attr{slog.Int("items", e.Plan.Total), slog.Int("concurrency", e.Plan.Concurrency),
+			slog.String("pipeline_id", e.Plan.PipelineID), slog.String("generation", e.Plan.Generation)}
+	case Started:
+		return slog.LevelDebug, "run started", run()
+	case Parked:
+		return slog.LevelInfo, "item parked", append(run(), slog.Time("until", e.Until), slog.String("reason", e.Reason))
+	case Resumed:
+		return slog.LevelInfo, "run resumed", run()
+	case Finished:
+		r := e.Result
+		attrs := []slog.Attr{slog.String("item", r.ID), slog.String("status", string(r.Status)), slog.Int("attempts", r.Attempts),
+			slog.Duration("duration", r.Duration), slog.String("task_id", r.Handle.TaskID), slog.String("trace_id", r.Handle.TraceID)}
+		if r.Error != nil {
+			return slog.LevelWarn, "item did not succeed", append(attrs, slog.String("class", r.Error.Class), slog.String("error", r.Error.Message))
+		}
+		return slog.LevelDebug, "item ended", attrs
+	case Stopped:
+		return slog.LevelWarn, "no more runs are started", []slog.Attr{slog.String("reason", e.Reason)}
+	}
+	attrs := make([]slog.Attr, 0, len(e.Outcome.Counts))
+	for _, state := range []State{Succeeded, Failed, Cancelled, TimedOut} {
+		attrs = append(attrs, slog.Int(string(state), e.Outcome.Counts[state]))
+	}
+	return slog.LevelInfo, "batch ended", attrs
+}

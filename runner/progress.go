@@ -1,0 +1,112 @@
+package runner
+
+import (
+	"fmt"
+	"io"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/schollz/progressbar/v3"
+)
+
+// Bar is a progress bar on a terminal: rate, time left, failures.
+type Bar struct {
+	Out    io.Writer
+	Detail string // shown when the batch begins
+	bar    *progressbar.ProgressBar
+	batch  string
+	failed int
+}
+
+// Handle moves the bar.
+func (p *Bar) Handle(e Event) {
+	switch e.Kind {
+	case Planned:
+		p.batch, p.failed = e.Batch, 0
+		p.bar = progressbar.NewOptions(e.Plan.Total,
+			progressbar.OptionSetWriter(p.Out),
+			progressbar.OptionSetDescription(e.Batch),
+			progressbar.OptionShowCount(),
+			progressbar.OptionShowIts(),
+			progressbar.OptionSetItsString("items"),
+			progressbar.OptionSetPredictTime(e.Plan.Total > 0),
+			progressbar.OptionThrottle(100*time.Millisecond),
+			progressbar.OptionClearOnFinish(),
+			progressbar.OptionUseANSICodes(true),
+		)
+	case Finished:
+		if e.Result.Status != Succeeded {
+			p.failed++
+			p.bar.Describe(fmt.Sprintf("%s, %d failed", p.batch, p.failed))
+		}
+		_ = p.bar.Add(1) // an item more than were counted is no reason to fail
+	case Ended:
+		_ = p.bar.Clear()
+	}
+}
+
+// Lines says how far the batch is every so often, where there is no terminal.
+type Lines struct {
+	Say   func(line string)
+	Every time.Duration
+
+	mu     sync.Mutex
+	batch  string
+	total  int
+	ended  int
+	failed int
+	began  time.Time
+	stop   chan struct{}
+}
+
+// Handle counts, and says nothing by itself.
+func (p *Lines) Handle(e Event) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	switch e.Kind {
+	case Planned:
+		p.batch, p.total, p.ended, p.failed, p.began = e.Batch, e.Plan.Total, 0, 0, e.Time
+		p.stop = make(chan struct{})
+		go p.tick(p.stop)
+	case Finished:
+		p.ended++
+		if e.Result.Status != Succeeded {
+			p.failed++
+		}
+	case Ended:
+		close(p.stop)
+	}
+}
+
+func (p *Lines) tick(stop <-chan struct{}) {
+	ticker := time.NewTicker(p.Every)
+	defer ticker.Stop()
+	for {
+		select {
+		case now := <-ticker.C:
+			p.Say(p.line(now))
+		case <-stop:
+			return
+		}
+	}
+}
+
+// line is what is said at one moment.
+func (p *Lines) line(now time.Time) string {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	var b strings.Builder
+	fmt.Fprintf(&b, "%s: %d", p.batch, p.ended)
+	if p.total > 0 {
+		fmt.Fprintf(&b, " of %d done (%.1f%%)", p.total, 100*float64(p.ended)/float64(p.total))
+	} else {
+		b.WriteString(" done")
+	}
+	rate := float64(p.ended) / now.Sub(p.began).Seconds()
+	fmt.Fprintf(&b, ", %d failed, %.1f/s", p.failed, rate)
+	if left := p.total - p.ended; left > 0 && rate > 0 {
+		fmt.Fprintf(&b, ", %s left", round(time.Duration(float64(left)/rate*float64(time.Second))))
+	}
+	return b.String()
+}

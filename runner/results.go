@@ -1,0 +1,144 @@
+package runner
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+	"syscall"
+)
+
+// ResultsFile is the Recorder of a results file: append-only, one whole line a
+// result. A write that fails leaves whole lines only.
+type ResultsFile struct {
+	path    string
+	out     resultsOutput
+	size    int64 // of the whole lines
+	pending []byte
+	failed  error
+}
+
+// resultsOutput is what a ResultsFile needs of an *os.File.
+type resultsOutput interface {
+	io.WriteCloser
+	Truncate(size int64) error
+	Sync() error
+}
+
+// ErrResultsExist says that a results file is there already.
+var ErrResultsExist = errors.New("results are there already")
+
+// CreateResults creates the results file and the folders above it. One that is
+// there already is ErrResultsExist; with fresh it is moved aside first, and the
+// name that it got is returned. Other errors are a *ResultsError.
+func CreateResults(path string, fresh bool) (f *ResultsFile, movedTo string, err error) {
+	if err := os.MkdirAll(filepath.Dir(path), 0o777); err != nil {
+		return nil, "", &ResultsError{path, cause(err)}
+	}
+	open := func() (*os.File, error) { return os.OpenFile(path, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o666) }
+	file, err := open()
+	if errors.Is(err, os.ErrExist) {
+		if info, statErr := os.Stat(path); statErr == nil && !info.Mode().IsRegular() {
+			file, err = os.OpenFile(path, os.O_WRONLY, 0) // a pipe or a device, such as /dev/stdout
+		} else if !fresh {
+			return nil, "", fmt.Errorf("%s: %w", path, ErrResultsExist)
+		} else if movedTo, err = moveAside(path); err == nil {
+			file, err = open()
+		}
+	}
+	if err != nil {
+		return nil, "", &ResultsError{path, cause(err)}
+	}
+	return &ResultsFile{path: path, out: file}, movedTo, nil
+}
+
+// StreamResults writes results to something that is no file, such as standard output.
+func StreamResults(name string, w io.Writer) *ResultsFile {
+	return &ResultsFile{path: name, out: streamOutput{w}}
+}
+
+type streamOutput struct{ io.Writer }
+
+func (streamOutput) Close() error         { return nil }
+func (streamOutput) Sync() error          { return nil }
+func (streamOutput) Truncate(int64) error { return nil }
+
+// moveAside renames a file after the time at which it was last written.
+func moveAside(path string) (string, error) {
+	info, err := os.Stat(path)
+	if err != nil {
+		return "", err
+	}
+	stamp := info.ModTime().Format("20060102T150405")
+	for i := 1; ; i++ {
+		aside := path + "." + stamp
+		if i > 1 {
+			aside = fmt.Sprintf("%s-%d", aside, i)
+		}
+		if _, err := os.Lstat(aside); errors.Is(err, os.ErrNotExist) {
+			return aside, os.Rename(path, aside)
+		} else if err != nil {
+			return "", err
+		}
+	}
+}
+
+// Record adds a result to what the next Commit writes.
+func (f *ResultsFile) Record(r *Result) { f.pending = r.AppendJSON(f.pending) }
+
+// maxPending is the buffer that is kept from one Commit to the next.
+const maxPending = 1 << 20
+
+// Commit writes the recorded lines. Where the disk takes only some of them, the
+// file is cut behind the last whole one.
+func (f *ResultsFile) Commit() (int, error) {
+	if f.failed != nil {
+		return 0, f.failed
+	}
+	lines := f.pending
+	if f.pending = f.pending[:0]; cap(f.pending) > maxPending {
+		f.pending = nil
+	}
+	n, err := f.out.Write(lines)
+	if err == nil {
+		f.size += int64(n)
+		return bytes.Count(lines, []byte("\n")), nil
+	}
+	whole := bytes.LastIndexByte(lines[:n], '\n') + 1
+	f.size += int64(whole)
+	f.failed = &ResultsError{f.path, cause(err)}
+	if err := f.out.Truncate(f.size); err != nil {
+		f.failed = &ResultsError{f.path, fmt.Errorf("%w; and the file may end with half a line: %w", f.failed.(*ResultsError).Err, cause(err))}
+	}
+	return bytes.Count(lines[:whole], []byte("\n")), f.failed
+}
+
+// Close makes sure that the results are on the disk.
+func (f *ResultsFile) Close() error {
+	err := f.out.Sync()
+	if errors.Is(err, syscall.EINVAL) || errors.Is(err, syscall.ENOTSUP) {
+		err = nil // pipes and devices cannot be synced
+	}
+	if closeErr := f.out.Close(); err == nil {
+		err = closeErr
+	}
+	if err != nil && f.failed == nil {
+		return &ResultsError{f.path, cause(err)}
+	}
+	return nil
+}
+
+// cause is the error without the operation and the path, which the caller says.
+func cause(err error) error {
+	var pathError *os.PathError
+	if errors.As(err, &pathError) {
+		return pathError.Err
+	}
+	var linkError *os.LinkError
+	if errors.As(err, &linkError) {
+		return linkError.Err
+	}
+	return err
+}

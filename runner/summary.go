@@ -1,0 +1,77 @@
+package runner
+
+import (
+	"fmt"
+	"strings"
+	"time"
+)
+
+// Summary sums up a batch for the one who started it.
+type Summary struct {
+	batch     string
+	began     time.Time
+	ended     time.Time
+	counts    map[State]int
+	total     int
+	durations histogram
+	outcome   Outcome
+}
+
+// Handle counts results.
+func (s *Summary) Handle(e Event) {
+	switch e.Kind {
+	case Planned:
+		*s = Summary{batch: e.Batch, began: e.Time, counts: map[State]int{}}
+	case Finished:
+		s.counts[e.Result.Status]++
+		s.total++
+		if e.Result.Attempts > 0 {
+			s.durations.add(e.Result.Duration)
+		}
+	case Ended:
+		s.ended, s.outcome = e.Time, *e.Outcome
+	}
+}
+
+// String is the summary in one line.
+func (s *Summary) String() string {
+	var b strings.Builder
+	fmt.Fprintf(&b, "%s: %d %s in %s", s.batch, s.total, plural(s.total, "item", "items"), round(s.ended.Sub(s.began)))
+	separator := ": "
+	for _, state := range []State{Succeeded, Failed, Cancelled, TimedOut} {
+		if n := s.counts[state]; n > 0 || state == Succeeded {
+			fmt.Fprintf(&b, "%s%d %s", separator, n, strings.ReplaceAll(string(state), "_", " "))
+			separator = ", "
+		}
+	}
+	if s.durations.count > 0 {
+		fmt.Fprintf(&b, "; p50 %s, p95 %s, max %s", round(s.durations.quantile(0.5)), round(s.durations.quantile(0.95)), round(s.durations.max))
+	}
+	switch s.outcome.Stopped {
+	case AtDeadline:
+		b.WriteString("; stopped at the deadline")
+	case Interrupted:
+		b.WriteString("; interrupted")
+		if n := s.outcome.Interrupted; n > 0 {
+			fmt.Fprintf(&b, ", %d %s terminated", n, plural(n, "run", "runs"))
+		}
+	}
+	return b.String()
+}
+
+// round keeps three significant digits.
+func round(d time.Duration) time.Duration {
+	for unit := time.Duration(1); unit < time.Hour; unit *= 10 {
+		if d < 1000*unit {
+			return d.Round(unit)
+		}
+	}
+	return d.Round(time.Second)
+}
+
+func plural(n int, one, many string) string {
+	if n == 1 {
+		return one
+	}
+	return many
+}

@@ -1,0 +1,320 @@
+package schema
+
+import (
+	_ "embed"
+	"fmt"
+	"iter"
+	"maps"
+	"regexp"
+	"slices"
+	"strings"
+	"sync"
+
+	"gopkg.in/yaml.v3"
+)
+
+// nodesYAML is the catalogue: one block of the file for each node type, after
+// the blocks $enums, $records and $common that they share. Blocks are parsed
+// when first asked for, as parsing all of them costs several milliseconds.
+//
+//go:embed nodes.yaml
+var nodesYAML string
+
+// NodeType is what the catalogue says of one type of node.
+type NodeType struct {
+	Name        string
+	Category    string
+	Summary     string
+	Inputs      []Field  // in the catalogue's order, without the common ones
+	Outputs     []Output // those with a fixed name, without the common ones
+	OutputsFrom []OutputsFrom
+	OpenInputs  bool // takes inputs that only a saved object knows
+	OpenOutputs bool // has outputs that only a saved object knows
+	Effects     bool // does something outside of the run, or only speaks to people
+	Notes       []string
+}
+
+// Field is one input of a node type, or one field of a record.
+type Field struct {
+	Name     string
+	Type     string // string, int32, vec<string>, enum, a record's name, ...; T is the element type
+	Enum     []string
+	Default  any // nil where none is published
+	Required bool
+	When     When
+	Secret   bool // its value is never printed
+	Inferred bool // not documented by the platform
+	Doc      string
+}
+
+// Output is one output of a node.
+type Output struct {
+	Name     string
+	Type     string // as Field.Type; path is a branch that was taken or not
+	When     When
+	Inferred bool
+	Doc      string
+}
+
+// OutputsFrom says that outputs are named by what the author wrote in an input.
+type OutputsFrom struct {
+	Input string
+	As    string // keys: of the map · items: of the list, by Field · paths: path_0, path_1, ... one an item
+	Field string
+	Type  string
+}
+
+// Record is the shape of a structured input value.
+type Record struct {
+	Name   string
+	Scalar string   // the field that a plain string stands for, or ""
+	List   []string // the fields that the elements of a list stand for, in order, or nil
+	Fields []Field
+}
+
+var blockStart = regexp.MustCompile(`(?m)^\$?[a-z_]+:`)
+
+// blocks gives the names in the file's order and the text of each block.
+var blocks = sync.OnceValues(func() ([]string, map[string]string) {
+	var names []string
+	texts := map[string]string{}
+	starts := blockStart.FindAllStringIndex(nodesYAML, -1)
+	for i, s := range starts {
+		end := len(nodesYAML)
+		if i+1 < len(starts) {
+			end = starts[i+1][0]
+		}
+		name := nodesYAML[s[0] : s[1]-1]
+		names = append(names, name)
+		texts[name] = nodesYAML[s[0]:end]
+	}
+	return names, texts
+})
+
+// NodeTypes lists the names of all node types in the catalogue's order.
+func NodeTypes() []string {
+	names, _ := blocks()
+	return slices.DeleteFunc(slices.Clone(names), func(n string) bool { return n[0] == '$' })
+}
+
+var parsedTypes sync.Map // name -> *NodeType
+
+// LookupNodeType gives the catalogue's entry for a type, or nil for a type that
+// it does not know.
+func LookupNodeType(name string) *NodeType {
+	if t, ok := parsedTypes.Load(name); ok {
+		return t.(*NodeType)
+	}
+	_, texts := blocks()
+	if texts[name] == "" || name[0] == '$' {
+		return nil
+	}
+	t, _ := parsedTypes.LoadOrStore(name, parseNodeType(name))
+	return t.(*NodeType)
+}
+
+// CommonInputs are the inputs that every node type has.
+func CommonInputs() []Field { return common().Inputs }
+
+// CommonOutputs are the outputs that every node type has.
+func CommonOutputs() []Output { return common().Outputs }
+
+var common = sync.OnceValue(func() *NodeType { return parseNodeType("$common") })
+
+// LookupRecord gives the record of that name.
+func LookupRecord(name string) (Record, bool) {
+	r, ok := records()[name]
+	return r, ok
+}
+
+var records = sync.OnceValue(func() map[string]Record {
+	all := map[string]Record{}
+	for name, body := range pairs(block("$records")) {
+		r := Record{Name: name}
+		for key, value := range pairs(body) {
+			switch key {
+			case "$scalar":
+				r.Scalar = value.Value
+			case "$list":
+				must(value.Decode(&r.List))
+			default:
+				r.Fields = append(r.Fields, parseField(key, value))
+			}
+		}
+		all[name] = r
+	}
+	return all
+})
+
+var enums = sync.OnceValue(func() map[string][]string {
+	all := map[string][]string{}
+	must(block("$enums").Decode(&all))
+	return all
+})
+
+// Enums gives a named list of the catalogue, such as "languages".
+func Enums(name string) []string { return enums()[name] }
+
+// block parses one block; the file is embedded, so a mistake in it is a bug.
+func block(name string) *yaml.Node {
+	_, texts := blocks()
+	var doc yaml.Node
+	must(yaml.Unmarshal([]byte(texts[name]), &doc))
+	return doc.Content[0].Content[1]
+}
+
+func must(err error) {
+	if err != nil {
+		panic(fmt.Sprintf("schema: nodes.yaml: %v", err))
+	}
+}
+
+// pairs walks a mapping in the order in which it was written.
+func pairs(n *yaml.Node) iter.Seq2[string, *yaml.Node] {
+	return func(yield func(string, *yaml.Node) bool) {
+		for i := 0; i+1 < len(n.Content); i += 2 {
+			if !yield(n.Content[i].Value, n.Content[i+1]) {
+				return
+			}
+		}
+	}
+}
+
+func parseNodeType(name string) *NodeType {
+	t := &NodeType{Name: name}
+	for key, value := range pairs(block(name)) {
+		switch key {
+		case "category":
+			t.Category = value.Value
+		case "summary":
+			t.Summary = value.Value
+		case "inputs":
+			for n, v := range pairs(value) {
+				t.Inputs = append(t.Inputs, parseField(n, v))
+			}
+		case "outputs":
+			for n, v := range pairs(value) {
+				f := parseField(n, v)
+				t.Outputs = append(t.Outputs, Output{Name: n, Type: f.Type, When: f.When, Inferred: f.Inferred, Doc: f.Doc})
+			}
+		case "outputs_from":
+			must(value.Decode(&t.OutputsFrom))
+		case "open_inputs":
+			t.OpenInputs = value.Value == "true"
+		case "open_outputs":
+			t.OpenOutputs = value.Value == "true"
+		case "effects":
+			t.Effects = value.Value == "true"
+		case "notes":
+			must(value.Decode(&t.Notes))
+		default:
+			panic(fmt.Sprintf("schema: nodes.yaml: %s: unknown key %q", name, key))
+		}
+	}
+	return t
+}
+
+func parseField(name string, n *yaml.Node) Field {
+	f := Field{Name: name}
+	for key, value := range pairs(n) {
+		switch key {
+		case "type":
+			f.Type = value.Value
+		case "enum":
+			if list, named := strings.CutPrefix(value.Value, "$"); named {
+				f.Enum = enums()[list]
+			} else {
+				must(value.Decode(&f.Enum))
+			}
+		case "default":
+			f.Default, _ = Value(value)
+		case "required":
+			f.Required = value.Value == "true"
+		case "when":
+			when, err := parseWhen(value.Value)
+			must(err)
+			f.When = when
+		case "secret":
+			f.Secret = value.Value == "true"
+		case "inferred":
+			f.Inferred = value.Value == "true"
+		case "doc":
+			f.Doc = value.Value
+		default:
+			panic(fmt.Sprintf("schema: nodes.yaml: %s: unknown key %q", name, key))
+		}
+	}
+	return f
+}
+
+// Input gives the input of that name, common ones included.
+func (t *NodeType) Input(name string) (Field, bool) {
+	for _, f := range slices.Concat(t.Inputs, CommonInputs()) {
+		if f.Name == name {
+			return f, true
+		}
+	}
+	return Field{}, false
+}
+
+// Setting gives what the author wrote for an input, or the published default.
+func (t *NodeType) Setting(inputs map[string]any, name string) any {
+	if v, ok := inputs[name]; ok {
+		return v
+	}
+	f, _ := t.Input(name)
+	return f.Default
+}
+
+// OutputsOf lists the outputs that a node of this type has when its inputs are
+// as given: fixed ones whose condition holds, then those that inputs name, then
+// the common ones.
+func (t *NodeType) OutputsOf(inputs map[string]any) []Output {
+	var outs []Output
+	add := func(o Output) {
+		if !slices.ContainsFunc(outs, func(x Output) bool { return x.Name == o.Name }) {
+			outs = append(outs, o)
+		}
+	}
+	for _, o := range t.Outputs {
+		if o.When.Holds(func(field string) any { return t.Setting(inputs, field) }) {
+			add(o)
+		}
+	}
+	for _, from := range t.OutputsFrom {
+		for _, name := range from.names(inputs[from.Input]) {
+			add(Output{Name: name, Type: from.Type})
+		}
+	}
+	for _, o := range CommonOutputs() {
+		add(o)
+	}
+	return outs
+}
+
+func (f OutputsFrom) names(value any) []string {
+	var names []string
+	switch value := value.(type) {
+	case map[string]any:
+		if f.As == "keys" {
+			names = slices.Sorted(maps.Keys(value))
+		}
+	case []any:
+		for i, item := range value {
+			switch item := item.(type) {
+			case string:
+				if f.As == "items" {
+					names = append(names, item)
+				}
+			case map[string]any:
+				if s, ok := item[f.Field].(string); ok && f.As == "items" {
+					names = append(names, s)
+				}
+			}
+			if f.As == "paths" {
+				names = append(names, fmt.Sprintf("path_%d", i))
+			}
+		}
+	}
+	return names
+}

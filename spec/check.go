@@ -1,0 +1,235 @@
+package spec
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+
+	"gopkg.in/yaml.v3"
+
+	"nightshift/schema"
+)
+
+// checkPipeline goes past the schema: what the parts of a pipeline say of one
+// another.
+func (d *document) checkPipeline(p *Pipeline) {
+	backend := scalarText(valueOf(d.root, "run"), "backend")
+	if !d.checkPipelineForm(p, backend) {
+		return
+	}
+	for _, n := range p.Nodes {
+		n.doc.checkInputs(n, backend)
+	}
+	for _, n := range p.Nodes {
+		n.doc.checkRefs(p, n)
+	}
+	levels, cycle := p.Levels()
+	if cycle != nil {
+		first := p.Node(cycle[0])
+		p.doc.report(p.doc.problem(first.key, "nodes refer to one another in a circle: %s", arrows(cycle)))
+	}
+	if levels != nil {
+		p.checkUse()
+	}
+}
+
+// checkPipelineForm tells whether there are nodes to look at.
+func (d *document) checkPipelineForm(p *Pipeline, backend string) bool {
+	n := valueOf(d.root, "pipeline")
+	if n == nil || n.Kind != yaml.MappingNode {
+		return false
+	}
+	given := func(key string) bool { return valueOf(n, key) != nil }
+	switch {
+	case given("nodes") && given("file"):
+		d.report(d.problem(keyOf(n, "file"), "pipeline has both nodes and file; one must go"))
+	case given("id") && (given("nodes") || given("file") || given("name")):
+		d.report(d.problem(keyOf(n, "id"), "pipeline has an id, so it runs what is saved: name, nodes and file must go"))
+	case (given("nodes") || given("file")) && p.Name == "" && p.doc.root != nil:
+		p.doc.report(p.doc.problem(p.at, "\"name\" is missing in pipeline: it is saved under its name"))
+	case !given("nodes") && !given("file") && backend != "vectorshift":
+		d.report(d.problem(n, "pipeline has no nodes: only backend vectorshift runs pipelines that are saved elsewhere"))
+	}
+	return p.Nodes != nil
+}
+
+func (d *document) checkInputs(n *Node, backend string) {
+	t := schema.LookupNodeType(n.Type)
+	if t == nil {
+		if backend != "vectorshift" && n.Type != "" {
+			d.report(n.Problem("type", "there is no node type %q%s", n.Type, schema.DidYouMean(n.Type, schema.NodeTypes())))
+		}
+		return
+	}
+	inputs := n.inputsAt
+	if inputs == nil || inputs.Kind != yaml.MappingNode {
+		inputs = &yaml.Node{Kind: yaml.MappingNode, Line: n.key.Line, Column: n.key.Column}
+	}
+	d.report(schema.ValidateInputs(t, inputs, "node "+n.Name)...)
+	for name := range n.CyclicInputs {
+		if _, ok := t.Input(name); !ok && !t.OpenInputs {
+			d.report(d.problem(keyOf(valueOf(n.at, "cyclic_inputs"), name), "node %s has no input %q", n.Name, name))
+		}
+	}
+}
+
+// checkRefs reports references to what does not exist, each at its own text.
+func (d *document) checkRefs(p *Pipeline, n *Node) {
+	for _, where := range []*yaml.Node{n.inputsAt, valueOf(n.at, "cyclic_inputs")} {
+		eachScalar(where, func(s *yaml.Node) {
+			for ref := range ParseTemplate(s.Value).Refs() {
+				if message := p.wrong(ref); message != "" {
+					d.report(d.problem(s, "{{ %s.%s }}: %s", ref.Node, ref.Output, message))
+				}
+			}
+			for _, m := range bareReference.FindAllStringSubmatch(s.Value, -1) {
+				if target := p.Node(m[1]); target != nil {
+					d.report(d.problem(s, "%s names a node, but no output of it; write {{ %s.%s }}", m[0], m[1], outputNames(target)[0]))
+				} else {
+					warning := d.problem(s, "%s is no reference to a node and stays as it is", m[0])
+					warning.Warning = true
+					d.report(warning)
+				}
+			}
+		})
+	}
+}
+
+// wrong says why a reference leads nowhere, or "".
+func (p *Pipeline) wrong(ref *Ref) string {
+	target := p.Node(ref.Node)
+	if target == nil {
+		var names []string
+		for _, n := range p.Nodes {
+			names = append(names, n.Name)
+		}
+		return fmt.Sprintf("there is no node %q%s", ref.Node, schema.DidYouMean(ref.Node, names))
+	}
+	t := schema.LookupNodeType(target.Type)
+	if t == nil || t.OpenOutputs {
+		return ""
+	}
+	names := outputNames(target)
+	if slices.Contains(names, ref.Output) {
+		return ""
+	}
+	hint := schema.DidYouMean(ref.Output, names)
+	if hint == "" {
+		hint = "; it has " + strings.Join(names, ", ")
+	}
+	return fmt.Sprintf("node %s (%s) has no output %q%s", ref.Node, target.Type, ref.Output, hint)
+}
+
+func outputNames(n *Node) []string {
+	var names []string
+	if t := schema.LookupNodeType(n.Type); t != nil {
+		for _, o := range t.OutputsOf(n.Inputs) {
+			names = append(names, o.Name)
+		}
+	}
+	if names == nil {
+		names = []string{"output"}
+	}
+	return names
+}
+
+// checkUse warns of work that is thrown away.
+func (p *Pipeline) checkUse() {
+	used := map[string]bool{}
+	var use func(n *Node)
+	use = func(n *Node) {
+		if n == nil || used[n.Name] {
+			return
+		}
+		used[n.Name] = true
+		for _, source := range n.Sources() {
+			use(p.Node(source))
+		}
+		for _, v := range n.CyclicInputs {
+			for ref := range ParseTemplate(v).Refs() {
+				use(p.Node(ref.Node))
+			}
+		}
+	}
+	outputs := 0
+	for _, n := range p.Nodes {
+		t := schema.LookupNodeType(n.Type)
+		if n.Type == "output" {
+			outputs++
+		}
+		if t == nil || n.Type == "output" || t.Effects {
+			use(n)
+		}
+	}
+	if outputs == 0 {
+		warning := p.doc.problem(p.at, "the pipeline has no output node, so results will hold no outputs")
+		warning.Warning = true
+		p.doc.report(warning)
+		return
+	}
+	for _, n := range p.Nodes {
+		if !used[n.Name] {
+			warning := n.Problem("", "node %s is unreachable from every output: nothing uses what it makes", n.Name)
+			warning.Warning = true
+			p.doc.report(warning)
+		}
+	}
+}
+
+func (d *document) checkResults(f *File) {
+	at := valueOf(valueOf(d.root, "results"), "path")
+	if at == nil {
+		return
+	}
+	for _, m := range bareReference.FindAllStringSubmatch(f.Results, -1) {
+		if m[1] != "date" && m[1] != "batch" {
+			d.report(d.problem(at, "%s is not known in a results path; there are {{ date }} and {{ batch }}", m[0]))
+		}
+	}
+	if len(f.Batches) > 1 && f.Results != "-" && !strings.Contains(FillResultsPath(f.Results, "", "\x00"), "\x00") {
+		d.report(d.problem(at, "all batches would write to the same file; put {{ batch }} into the path"))
+	}
+}
+
+// ResultsPath fills {{ date }} (as year-month-day) and {{ batch }} into the
+// results path. It is relative to the batch file's folder; "-" is standard output.
+func (f *File) ResultsPath(date, batch string) string {
+	path := FillResultsPath(f.Results, date, batch)
+	if path == "-" {
+		return path
+	}
+	d := document{file: f.Path}
+	return d.path(path)
+}
+
+// FillResultsPath fills {{ date }} and {{ batch }} into a results path.
+func FillResultsPath(path, date, batch string) string {
+	return bareReference.ReplaceAllStringFunc(path, func(m string) string {
+		switch strings.Trim(m, "{ }") {
+		case "date":
+			return date
+		case "batch":
+			return batch
+		}
+		return m
+	})
+}
+
+// eachScalar walks the scalar values below n.
+func eachScalar(n *yaml.Node, visit func(*yaml.Node)) {
+	if n == nil {
+		return
+	}
+	switch n.Kind {
+	case yaml.ScalarNode:
+		visit(n)
+	case yaml.MappingNode:
+		for i := 1; i < len(n.Content); i += 2 {
+			eachScalar(n.Content[i], visit)
+		}
+	case yaml.SequenceNode:
+		for _, c := range n.Content {
+			eachScalar(c, visit)
+		}
+	}
+}

@@ -1,0 +1,234 @@
+package spec
+
+import (
+	"bufio"
+	"encoding/csv"
+	"maps"
+	"os"
+	"slices"
+	"strings"
+
+	"github.com/bmatcuk/doublestar/v4"
+	"gopkg.in/yaml.v3"
+
+	"nightshift/schema"
+)
+
+// checkBatch checks what a batch says of its rows, without reading more of
+// them than a header.
+func (d *document) checkBatch(b *Batch) {
+	var given []string
+	for _, key := range []string{"inputs", "from", "matrix"} {
+		if valueOf(b.at, key) != nil {
+			given = append(given, key)
+		}
+	}
+	switch {
+	case len(given) == 0:
+		d.report(d.problem(b.key, "batch %s has no rows: give it inputs, from or matrix", b.Name))
+		return
+	case len(given) > 1:
+		d.report(d.problem(keyOf(b.at, given[1]), "batch %s has both %s; one must go", b.Name, strings.Join(given, " and ")))
+		return
+	}
+	if b.Source.Format != "" && given[0] != "from" {
+		d.report(d.problem(keyOf(b.at, "format"), "format belongs to from, which batch %s does not have", b.Name))
+	}
+	templatesRight := d.checkMap(b)
+	d.checkOverrides(b)
+	switch given[0] {
+	case "inputs":
+		if b.Source.inline != nil && templatesRight {
+			d.report(b.inlineProblems()...)
+		}
+	case "matrix":
+		if templatesRight {
+			names, _ := d.mapping(valueOf(b.at, "matrix"))
+			d.checkColumns(b, slices.Sorted(maps.Keys(names)), valueOf(b.at, "matrix"))
+		}
+	case "from":
+		for _, n := range b.Source.from {
+			d.checkFrom(b, n, templatesRight)
+		}
+	}
+}
+
+// inlineProblems are those of inputs that stand in the batch file itself.
+func (b *Batch) inlineProblems() []schema.Problem {
+	if len(b.Source.inline.Content) == 0 {
+		return []schema.Problem{b.Empty()}
+	}
+	var problems []schema.Problem
+	_ = b.items(nil, false, func(item Item) bool {
+		// Rows that are no maps are the schema's to report.
+		if item.Err != nil && b.Source.inline.Content[item.Index].Kind == yaml.MappingNode {
+			problems = append(problems, item.Err.Problem)
+		}
+		return true
+	})
+	return problems
+}
+
+// checkMap checks map and key against the pipeline's inputs, and tells whether
+// rows can be looked at with them.
+func (d *document) checkMap(b *Batch) bool {
+	before := len(d.problems)
+	at := valueOf(b.at, "map")
+	for _, n := range []*yaml.Node{at, valueOf(b.at, "key")} {
+		eachScalar(n, func(s *yaml.Node) {
+			for ref := range ParseTemplate(s.Value).Refs() {
+				if ref.Node != "row" {
+					d.report(d.problem(s, "{{ %s.%s }}: map and key know nothing but the row, as in {{ row.column }}", ref.Node, ref.Output))
+				}
+			}
+			for _, m := range bareReference.FindAllStringSubmatch(s.Value, -1) {
+				d.report(d.problem(s, "%s is no column; write {{ row.%s }}", m[0], m[1]))
+			}
+		})
+	}
+	m := b.mapper()
+	switch {
+	case !m.known:
+	case b.Map != nil:
+		for _, name := range m.names {
+			if !slices.ContainsFunc(m.inputs, func(in Input) bool { return in.Name == name }) {
+				d.report(d.problem(keyOf(at, name), "the pipeline has no input %q%s", name, m.suggest(name)))
+			}
+		}
+		for _, in := range m.inputs {
+			if _, ok := b.Map[in.Name]; !ok && !in.HasDefault {
+				d.report(d.problem(keyOf(b.at, "map"), "map gives no value to the input %q", in.Name))
+			}
+		}
+	case b.Source.textRows() && m.textOnly == "":
+		d.report(d.problem(keyOf(b.at, "from"), "the pipeline has %d inputs, so map must say which one takes {{ row.text }}", len(m.inputs)))
+	}
+	return len(d.problems) == before
+}
+
+func (d *document) checkOverrides(b *Batch) {
+	at := valueOf(b.at, "node_input_overrides")
+	if b.pipeline.Nodes == nil {
+		return
+	}
+	for _, key := range slices.Sorted(maps.Keys(b.NodeInputOverrides)) {
+		name, input, _ := strings.Cut(key, ".")
+		n := b.pipeline.Node(name)
+		if n == nil {
+			var names []string
+			for _, n := range b.pipeline.Nodes {
+				names = append(names, n.Name)
+			}
+			d.report(d.problem(keyOf(at, key), "there is no node %q%s; keys are node.input", name, schema.DidYouMean(name, names)))
+			continue
+		}
+		t := schema.LookupNodeType(n.Type)
+		if t == nil || t.OpenInputs {
+			continue
+		}
+		if _, ok := t.Input(input); !ok {
+			var names []string
+			for _, f := range t.Inputs {
+				names = append(names, f.Name)
+			}
+			d.report(d.problem(keyOf(at, key), "node %s (%s) has no input %q%s", name, n.Type, input, schema.DidYouMean(input, names)))
+		}
+	}
+}
+
+// checkFrom looks whether a source is there and, of a table, whether it has the
+// columns that are asked for.
+func (d *document) checkFrom(b *Batch, n *yaml.Node, columns bool) {
+	if n.Kind != yaml.ScalarNode || n.Value == "-" {
+		return
+	}
+	path := d.path(n.Value)
+	if isGlob(n.Value) {
+		if matches, err := doublestar.FilepathGlob(path, doublestar.WithFilesOnly()); err != nil {
+			d.report(d.problem(n, "%q is not a pattern: %v", n.Value, err))
+		} else if len(matches) == 0 {
+			d.report(d.problem(n, "no file matches %q", n.Value))
+		}
+		return
+	}
+	info, err := os.Stat(path)
+	switch {
+	case err != nil:
+		d.report(d.problem(n, "cannot read %s: %v", path, reason(err)))
+		return
+	case info.IsDir():
+		d.report(d.problem(n, "%s is a folder; name its files with a pattern such as %s", path, strings.TrimRight(n.Value, "/")+"/*.txt"))
+		return
+	}
+	switch b.Source.format(n.Value, "") {
+	case "":
+		d.report(d.problem(n, "the format of %s is not known by its ending; say format: csv, jsonl, json, yaml or txt", path))
+	case "csv":
+		if columns && info.Mode().IsRegular() {
+			d.checkHeader(b, n, path)
+		}
+	}
+}
+
+func (d *document) checkHeader(b *Batch, n *yaml.Node, path string) {
+	f, err := os.Open(path)
+	if err != nil {
+		d.report(d.problem(n, "cannot read %s: %v", path, reason(err)))
+		return
+	}
+	defer f.Close()
+	r, err := openText(f, path)
+	if err != nil {
+		d.report(b.SourceProblem(err))
+		return
+	}
+	if _, err := r.Peek(1); err != nil {
+		return // empty: found when the rows are counted
+	}
+	header, problem := csvHeader(csv.NewReader(bufio.NewReader(r)).Read())
+	if problem != "" {
+		d.report(schema.Problem{File: path, Line: 1, Col: 1, Message: problem})
+		return
+	}
+	d.checkColumns(b, header, n)
+}
+
+// checkColumns holds the columns that rows have against those that are used.
+func (d *document) checkColumns(b *Batch, columns []string, at *yaml.Node) {
+	row := make(map[string]any, len(columns))
+	for _, c := range columns {
+		row[c] = "1"
+	}
+	used := map[string]bool{}
+	for _, place := range []*yaml.Node{valueOf(b.at, "map"), valueOf(b.at, "key")} {
+		eachScalar(place, func(s *yaml.Node) {
+			for ref := range parseRowTemplate(s.Value).Refs() {
+				if _, ok := row[ref.Output]; !ok && !used[ref.Output] {
+					d.report(d.problem(s, "{{ row.%s }}: there is no such column%s", ref.Output, columnHint(ref.Output, columns)))
+				}
+				used[ref.Output] = true
+			}
+		})
+	}
+	m := b.mapper()
+	if !m.known || m.values != nil {
+		return
+	}
+	for _, in := range m.inputs {
+		if _, ok := row[in.Name]; !ok && !in.HasDefault {
+			d.report(d.problem(at, "there is no column for the input %q%s", in.Name, columnHint(in.Name, columns)))
+		}
+	}
+	for _, c := range columns {
+		if !m.keyed[c] && !slices.ContainsFunc(m.inputs, func(in Input) bool { return in.Name == c }) {
+			d.report(d.problem(at, "the pipeline has no input %q, as a column is named%s", c, m.suggest(c)))
+		}
+	}
+}
+
+func columnHint(name string, columns []string) string {
+	if hint := schema.DidYouMean(name, columns); hint != "" {
+		return hint
+	}
+	return "; there are " + strings.Join(columns, ", ")
+}

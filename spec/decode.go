@@ -1,0 +1,228 @@
+package spec
+
+import (
+	"math"
+	"strconv"
+	"strings"
+	"time"
+
+	"gopkg.in/yaml.v3"
+
+	"nightshift/schema"
+)
+
+// decode builds the File. The schema has already reported what has the wrong
+// form; such a value is passed over here, and keeps its default.
+func (d *document) decode() *File {
+	f := Defaults()
+	f.Path, f.Redactor = d.file, d.redact
+	d.text(valueOf(d.root, "results"), "path", &f.Results)
+	f.Run = d.decodeRun(valueOf(d.root, "run"), f.Run)
+	rehearse := valueOf(d.root, "rehearse")
+	d.duration(rehearse, "latency", &f.Rehearse.Latency)
+	f.Rehearse.Failures, _ = percentage(scalarText(rehearse, "failures"))
+	f.Pipeline = d.decodePipeline(valueOf(d.root, "pipeline"))
+	batches := valueOf(d.root, "batches")
+	if batches != nil && batches.Kind == yaml.MappingNode {
+		for i := 0; i+1 < len(batches.Content); i += 2 {
+			if n := batches.Content[i+1]; n.Kind == yaml.MappingNode {
+				f.Batches = append(f.Batches, d.decodeBatch(batches.Content[i], n, f.Pipeline))
+			}
+		}
+	}
+	return &f
+}
+
+func (d *document) decodeRun(n *yaml.Node, r Run) Run {
+	d.text(n, "backend", &r.Backend)
+	d.integer(n, "concurrency", &r.Concurrency)
+	d.duration(n, "timeout", &r.Timeout)
+	d.duration(n, "deadline", &r.Deadline)
+	d.duration(n, "poll_interval", &r.PollInterval)
+	if r.Backend == "vectorshift" {
+		r.Rate.RequestsPerMinute = 250 // the platform's own limit
+	}
+
+	retry := valueOf(n, "retry")
+	d.integer(retry, "max_attempts", &r.Retry.MaxAttempts)
+	d.duration(retry, "max_elapsed", &r.Retry.MaxElapsed)
+	d.text(retry, "unknown_start", &r.Retry.UnknownStart)
+	d.boolean(retry, "failed_runs", &r.Retry.FailedRuns)
+	backoff := valueOf(retry, "backoff")
+	d.duration(backoff, "initial", &r.Retry.Backoff.Initial)
+	d.number(backoff, "factor", &r.Retry.Backoff.Factor)
+	d.duration(backoff, "max", &r.Retry.Backoff.Max)
+
+	d.integer(valueOf(n, "rate"), "requests_per_minute", &r.Rate.RequestsPerMinute)
+
+	stop := valueOf(n, "stop")
+	if share, ok := percentage(scalarText(stop, "failures")); ok {
+		r.Stop.FailureShare = share
+	} else {
+		d.integer(stop, "failures", &r.Stop.FailureCount)
+	}
+	budget := valueOf(stop, "budget")
+	d.number(budget, "usd", &r.Stop.BudgetUSD)
+	var tokens int
+	d.integer(budget, "tokens", &tokens)
+	r.Stop.BudgetTokens = int64(tokens)
+
+	d.boolean(n, "cache", &r.Cache.Enabled)
+	cache := valueOf(n, "cache")
+	d.text(cache, "path", &r.Cache.Path)
+	d.duration(cache, "ttl", &r.Cache.TTL)
+	return r
+}
+
+func (d *document) decodePipeline(n *yaml.Node) *Pipeline {
+	p := &Pipeline{at: n, doc: d}
+	if n == nil || n.Kind != yaml.MappingNode {
+		p.at = n
+		return p
+	}
+	d.text(n, "name", &p.Name)
+	d.text(n, "id", &p.ID)
+	d.text(n, "description", &p.Description)
+	if path := scalarText(n, "file"); path != "" && valueOf(n, "nodes") == nil {
+		inner := d.loadPipelineFile(path)
+		name := p.Name
+		if p = inner.decodePipeline(inner.root); name != "" {
+			p.Name = name
+		}
+		return p
+	}
+	nodes := valueOf(n, "nodes")
+	if nodes == nil || nodes.Kind != yaml.MappingNode {
+		return p
+	}
+	for i := 0; i+1 < len(nodes.Content); i += 2 {
+		if value := nodes.Content[i+1]; value.Kind == yaml.MappingNode {
+			p.Nodes = append(p.Nodes, d.decodeNode(nodes.Content[i], value))
+		}
+	}
+	return p
+}
+
+func (d *document) decodeNode(key, n *yaml.Node) *Node {
+	node := &Node{Name: key.Value, ExecutionMode: "normal", key: key, at: n, inputsAt: valueOf(n, "inputs"), doc: d}
+	d.text(n, "type", &node.Type)
+	d.text(n, "execution_mode", &node.ExecutionMode)
+	node.Inputs, node.InputNames = d.mapping(node.inputsAt)
+	node.CyclicInputs, _ = d.mapping(valueOf(n, "cyclic_inputs"))
+	if node.Inputs == nil {
+		node.Inputs = map[string]any{}
+	}
+	return node
+}
+
+func (d *document) decodeBatch(key, n *yaml.Node, p *Pipeline) *Batch {
+	b := &Batch{Name: key.Value, pipeline: p, at: n, key: key, doc: d}
+	b.Map, _ = d.mapping(valueOf(n, "map"))
+	d.text(n, "key", &b.Key)
+	d.text(n, "session_id", &b.SessionID)
+	d.text(n, "version", &b.Version)
+	b.NodeInputOverrides, _ = d.mapping(valueOf(n, "node_input_overrides"))
+	b.Source = d.decodeSource(n)
+	return b
+}
+
+func (d *document) decodeSource(n *yaml.Node) Source {
+	s := Source{doc: d}
+	if list := valueOf(n, "inputs"); list != nil && list.Kind == yaml.SequenceNode {
+		s.inline = list
+	}
+	if matrix := valueOf(n, "matrix"); matrix != nil && matrix.Kind == yaml.MappingNode {
+		values, names := d.mapping(matrix)
+		for _, name := range names {
+			if axis, ok := values[name].([]any); ok {
+				s.axes = append(s.axes, axisOf{name, axis})
+			}
+		}
+	}
+	d.text(n, "format", &s.Format)
+	switch from := valueOf(n, "from"); {
+	case from == nil:
+	case from.Kind == yaml.SequenceNode:
+		for _, path := range from.Content {
+			s.from = append(s.from, path)
+		}
+	default:
+		s.from = []*yaml.Node{from}
+	}
+	return s
+}
+
+// mapping gives a map's values and its names in the author's order.
+func (d *document) mapping(n *yaml.Node) (map[string]any, []string) {
+	if n == nil || n.Kind != yaml.MappingNode {
+		return nil, nil
+	}
+	v, err := schema.Value(n)
+	if err != nil {
+		return nil, nil // the schema has said so
+	}
+	var names []string
+	for i := 0; i < len(n.Content); i += 2 {
+		names = append(names, n.Content[i].Value)
+	}
+	return v.(map[string]any), names
+}
+
+func scalarText(n *yaml.Node, key string) string {
+	if v := valueOf(n, key); v != nil && v.Kind == yaml.ScalarNode && v.ShortTag() != "!!null" {
+		return v.Value
+	}
+	return ""
+}
+
+func (d *document) text(n *yaml.Node, key string, to *string) {
+	if s := scalarText(n, key); s != "" {
+		*to = s
+	}
+}
+
+func (d *document) integer(n *yaml.Node, key string, to *int) {
+	if f, err := strconv.ParseFloat(scalarText(n, key), 64); err == nil && f == math.Trunc(f) && math.Abs(f) < 1<<53 {
+		*to = int(f)
+	}
+}
+
+func (d *document) number(n *yaml.Node, key string, to *float64) {
+	if f, err := strconv.ParseFloat(scalarText(n, key), 64); err == nil {
+		*to = f
+	}
+}
+
+func (d *document) boolean(n *yaml.Node, key string, to *bool) {
+	switch strings.ToLower(scalarText(n, key)) {
+	case "true":
+		*to = true
+	case "false":
+		*to = false
+	}
+}
+
+func (d *document) duration(n *yaml.Node, key string, to *time.Duration) {
+	text := scalarText(n, key)
+	if text == "" {
+		return
+	}
+	duration, err := time.ParseDuration(text)
+	switch {
+	case err != nil && strings.Trim(text, "0123456789.hms") == "":
+		d.report(d.problem(valueOf(n, key), "%s is too long a time", text))
+	case err == nil && duration <= 0:
+		d.report(d.problem(valueOf(n, key), "%s must be longer than nothing", key))
+	case err == nil:
+		*to = duration
+	}
+}
+
+func percentage(s string) (share float64, ok bool) {
+	number, ok := strings.CutSuffix(s, "%")
+	if !ok {
+		return 0, false
+	}
+	f, err := strconv.ParseFloat(number, 64)
+	return f / 100, err == nil
+}

@@ -1,0 +1,160 @@
+package spec
+
+import (
+	"fmt"
+	"strings"
+
+	"gopkg.in/yaml.v3"
+)
+
+// Environment looks up a variable.
+type Environment func(name string) (value string, set bool)
+
+// expand fills variables into every scalar value below n; keys stay as they
+// are. A value that was written without quotes gets the type of its new text,
+// so that `concurrency: ${N}` is a number.
+func (d *document) expand(n *yaml.Node, env Environment) {
+	switch n.Kind {
+	case yaml.MappingNode:
+		for i := 1; i < len(n.Content); i += 2 {
+			d.expand(n.Content[i], env)
+		}
+	case yaml.SequenceNode:
+		for _, c := range n.Content {
+			d.expand(c, env)
+		}
+	case yaml.ScalarNode:
+		if !strings.Contains(n.Value, "$") {
+			return
+		}
+		value, err := expandText(n.Value, env)
+		if err != nil {
+			d.report(d.problem(n, "%v", err))
+			return
+		}
+		if n.Value = value; n.Style&(yaml.SingleQuotedStyle|yaml.DoubleQuotedStyle|yaml.LiteralStyle|yaml.FoldedStyle|yaml.TaggedStyle) == 0 {
+			n.Tag = ""
+		}
+	}
+}
+
+// expandText replaces ${VAR}, ${VAR:-default} and ${VAR:?message}; $$ is a
+// dollar, and any other dollar stays.
+func expandText(s string, env Environment) (string, error) {
+	var b strings.Builder
+	for {
+		i := strings.IndexByte(s, '$')
+		if i < 0 || i+1 == len(s) {
+			b.WriteString(s)
+			return b.String(), nil
+		}
+		b.WriteString(s[:i])
+		switch s = s[i:]; s[1] {
+		case '$':
+			b.WriteByte('$')
+			s = s[2:]
+		case '{':
+			end := strings.IndexByte(s, '}')
+			if end < 0 {
+				return "", fmt.Errorf("%q has no closing brace; write $$ for a plain dollar", shorten(s))
+			}
+			value, err := lookup(s[2:end], env)
+			if err != nil {
+				return "", err
+			}
+			b.WriteString(value)
+			s = s[end+1:]
+		default:
+			b.WriteByte('$')
+			s = s[1:]
+		}
+	}
+}
+
+// lookup evaluates the inside of ${...}. As in a shell, a variable that is set
+// to nothing counts as not set for :- and :?.
+func lookup(body string, env Environment) (string, error) {
+	name, rest, _ := strings.Cut(body, ":")
+	if !isVariable(name) {
+		return "", fmt.Errorf("${%s} does not name a variable; write $${ for plain text", shorten(body))
+	}
+	value, set := env(name)
+	switch {
+	case rest == "" && name == body:
+		if !set {
+			return "", fmt.Errorf("variable %s is not set; set it, or write ${%s:-default}", name, name)
+		}
+		return value, nil
+	case strings.HasPrefix(rest, "-"):
+		if value == "" {
+			return rest[1:], nil
+		}
+		return value, nil
+	case strings.HasPrefix(rest, "?"):
+		if value == "" {
+			return "", fmt.Errorf("variable %s is not set: %s", name, rest[1:])
+		}
+		return value, nil
+	}
+	return "", fmt.Errorf("${%s} is not understood; write ${VAR}, ${VAR:-default} or ${VAR:?message}", shorten(body))
+}
+
+func isVariable(name string) bool {
+	for i := range len(name) {
+		c := name[i]
+		if c != '_' && (c < 'A' || c > 'Z') && (c < 'a' || c > 'z') && (i == 0 || c < '0' || c > '9') {
+			return false
+		}
+	}
+	return name != ""
+}
+
+func shorten(s string) string {
+	if r := []rune(s); len(r) > 40 {
+		return string(r[:40]) + "…"
+	}
+	return s
+}
+
+// secretsOf reads the list of secret variables ahead of everything else, so
+// that no message can hold their values.
+func (d *document) secretsOf(env Environment) (names []string) {
+	list := valueOf(d.root, "secrets")
+	if list == nil || list.Kind != yaml.SequenceNode {
+		return nil
+	}
+	var values []string
+	for _, n := range list.Content {
+		value, _ := env(n.Value)
+		if value != "" && len(value) < minSecret {
+			d.report(d.problem(n, "the value of %s has fewer than %d characters, too few to be hidden", n.Value, minSecret))
+		}
+		names = append(names, n.Value)
+		values = append(values, value)
+	}
+	d.redact = NewRedactor(values)
+	return names
+}
+
+// valueOf gives the value of a key of a mapping, or nil.
+func valueOf(n *yaml.Node, key string) *yaml.Node {
+	if n == nil || n.Kind != yaml.MappingNode {
+		return nil
+	}
+	for i := 0; i+1 < len(n.Content); i += 2 {
+		if n.Content[i].Value == key {
+			return n.Content[i+1]
+		}
+	}
+	return nil
+}
+
+// keyOf gives the key's own node, or the mapping where the key is not there.
+func keyOf(n *yaml.Node, key string) *yaml.Node {
+	for i := 0; n.Kind == yaml.MappingNode && i+1 < len(n.Content); i += 2 {
+		if n.Content[i].Value == key {
+			return n.Content[i]
+		}
+	}
+	return n
+}

@@ -1,0 +1,173 @@
+package spec
+
+import (
+	"crypto/sha256"
+	"encoding/hex"
+	"fmt"
+	"io"
+	"math"
+	"strconv"
+
+	"nightshift/schema"
+)
+
+// Item is one input of a batch.
+type Item struct {
+	ID     string         // the key, or the hash of the inputs; the same in every invocation
+	Index  int            // place in the batch, from 0
+	Inputs map[string]any // input node name to plain value; nil where Err is set
+	Digest string         // 32 hex digits over the inputs; "" where Err is set
+	Err    *ItemError     // why the item cannot be run
+}
+
+// Classes of what can be wrong with an item before it is run.
+const (
+	InvalidInput = "invalid_input"
+	DuplicateKey = "duplicate_key"
+)
+
+// ItemError is one item that cannot be run among others that can.
+type ItemError struct {
+	Class   string
+	Problem schema.Problem
+}
+
+func (e *ItemError) Error() string {
+	p := e.Problem
+	p.Snippet = ""
+	return p.String()
+}
+
+// Items streams the items of the batch; memory does not grow with their number
+// but for 16 to 43 bytes each, by which repeated ids are found. Items that
+// cannot be run come with Err set. The error is one that ends the stream.
+func (b *Batch) Items(stdin io.Reader, yield func(Item) bool) error {
+	return b.items(stdin, true, yield)
+}
+
+func (b *Batch) items(stdin io.Reader, identify bool, yield func(Item) bool) error {
+	m := b.mapper()
+	ids := identifier{keyed: b.Key != "", skip: !identify && b.Key == ""}
+	index := 0
+	return b.Source.rows(stdin, func(r row) bool {
+		item := Item{Index: index}
+		var key string
+		err := r.err
+		if err == nil {
+			item.Inputs, key, err = m.item(r.values)
+		}
+		if err != nil {
+			item.Inputs = nil
+			item.Err = &ItemError{Class: InvalidInput, Problem: r.place}
+			item.Err.Problem.Message = b.doc.redact.Text(err.Error())
+		}
+		ids.identify(&item, key, r)
+		index++
+		return yield(item)
+	})
+}
+
+// identifier gives items their ids, which are unique within a batch.
+type identifier struct {
+	keyed   bool
+	skip    bool // nobody wants to know the ids
+	seen    seen
+	scratch []byte
+}
+
+func (d *identifier) identify(item *Item, key string, r row) {
+	if d.skip {
+		return
+	}
+	var digest [sha256.Size]byte
+	if item.Err == nil {
+		d.scratch = AppendJSON(d.scratch[:0], item.Inputs)
+		digest = sha256.Sum256(d.scratch)
+		item.Digest = hex.EncodeToString(digest[:16])
+	} else { // the same bad row has the same id wherever it stands
+		raw := r.raw
+		if raw == nil {
+			raw = AppendJSON(nil, r.values)
+		}
+		digest = sha256.Sum256(raw)
+	}
+	var hash hash96
+	if item.ID = key; key == "" {
+		item.ID = hex.EncodeToString(digest[:8])
+		copy(hash[:8], digest[:8])
+	} else {
+		digest = sha256.Sum256([]byte(key))
+		copy(hash[:], digest[:])
+	}
+	number := d.seen.at(hash)
+	switch {
+	case *number == 0:
+		*number = 1
+		if key != "" {
+			*number = uint32(min(max(r.place.Line, 1), math.MaxUint32))
+		}
+	case key == "":
+		*number++
+		item.ID += "-" + strconv.Itoa(int(*number))
+	case item.Err == nil:
+		p := r.place
+		p.Message = fmt.Sprintf("key %q is that of line %d too; keys must differ", key, *number)
+		item.Err = &ItemError{Class: DuplicateKey, Problem: p}
+	}
+}
+
+// Scan is what one look over the rows of a batch finds.
+type Scan struct {
+	Rows       int  // items of either kind
+	Bad        int  // items that cannot be run
+	Duplicates int  // those of them whose key is another item's
+	Fatal      bool // nothing can be run: the source broke off, or is empty
+	Problems   schema.Problems
+}
+
+// maxScanProblems is how many bad rows are shown; the rest is counted.
+const maxScanProblems = 20
+
+// Scan reads all rows once without running anything. It must not be called for
+// a source that cannot be read twice.
+func (b *Batch) Scan() Scan {
+	var s Scan
+	err := b.items(nil, false, func(item Item) bool {
+		s.Rows++
+		if item.Err != nil {
+			s.Bad++
+			if item.Err.Class == DuplicateKey {
+				s.Duplicates++
+			}
+			if len(s.Problems) < maxScanProblems {
+				s.Problems = append(s.Problems, item.Err.Problem)
+			}
+		}
+		return true
+	})
+	if more := s.Bad - len(s.Problems); more > 0 {
+		s.Problems = append(s.Problems, b.doc.problem(b.key, "batch %s has %d more rows that cannot be used", b.Name, more))
+	}
+	switch {
+	case err != nil:
+		s.Fatal = true
+		s.Problems = append(s.Problems, b.SourceProblem(err))
+	case s.Rows == 0:
+		s.Fatal = true
+		s.Problems = append(s.Problems, b.Empty())
+	}
+	return s
+}
+
+// Empty is the problem of a batch without a single row.
+func (b *Batch) Empty() schema.Problem {
+	return b.doc.problem(b.key, "batch %s is empty: %s holds no rows", b.Name, b.Source.Describe())
+}
+
+// SourceProblem gives an error of Items its place.
+func (b *Batch) SourceProblem(err error) schema.Problem {
+	if e, ok := err.(*sourceError); ok {
+		return e.Problem
+	}
+	return b.doc.problem(b.key, "%v", err)
+}

@@ -1,0 +1,225 @@
+package spec
+
+import (
+	"encoding/json"
+	"fmt"
+	"maps"
+	"math"
+	"slices"
+	"strconv"
+	"strings"
+
+	"gopkg.in/yaml.v3"
+
+	"nightshift/schema"
+)
+
+// mapper makes the inputs and the key of an item from a row.
+type mapper struct {
+	inputs   []Input // of the pipeline
+	known    bool    // whether inputs are: a saved pipeline's are not
+	names    []string
+	values   []*Template // beside names; nil: columns are input names
+	key      *Template
+	keyed    map[string]bool // columns that the key uses
+	textOnly string          // without map, the input that takes a row's text
+}
+
+func (b *Batch) mapper() *mapper {
+	m := &mapper{inputs: b.pipeline.InputNodes(), known: b.pipeline.Nodes != nil, keyed: map[string]bool{}}
+	if b.Map != nil {
+		m.names = slices.Sorted(maps.Keys(b.Map))
+		for _, name := range m.names {
+			m.values = append(m.values, parseRowTemplate(b.Map[name]))
+		}
+	} else if b.Source.textRows() && len(m.inputs) == 1 {
+		m.textOnly = m.inputs[0].Name
+	}
+	if b.Key != "" {
+		m.key = parseRowTemplate(b.Key)
+		for ref := range m.key.Refs() {
+			m.keyed[ref.Output] = true
+		}
+	}
+	return m
+}
+
+// textRows tells whether rows are lines or files of text, which have no columns
+// that could be input names.
+func (s *Source) textRows() bool {
+	return len(s.from) > 0 && !slices.ContainsFunc(s.from, func(n *yaml.Node) bool {
+		format := s.format(n.Value, "jsonl")
+		if s.Format == "" && n.Value != "-" && isGlob(n.Value) {
+			format = "file"
+		}
+		return format != "txt" && format != "file"
+	})
+}
+
+func (m *mapper) item(row map[string]any) (inputs map[string]any, key string, err error) {
+	var missing string
+	get := func(ref *Ref) any {
+		v, ok := column(row, ref.Output)
+		if !ok && missing == "" {
+			missing = ref.Output
+		}
+		return v
+	}
+	switch {
+	case m.values != nil:
+		inputs = make(map[string]any, len(m.inputs))
+		for i, name := range m.names {
+			inputs[name] = m.values[i].Value(get)
+		}
+	case m.textOnly != "":
+		inputs = map[string]any{m.textOnly: row["text"]}
+	default:
+		inputs = row
+	}
+	if missing == "" {
+		if inputs, err = m.typed(inputs); err != nil {
+			return nil, "", err
+		}
+	}
+	if m.key != nil {
+		key = m.key.Text(get)
+	}
+	if missing != "" {
+		return nil, "", fmt.Errorf("the row has no %q%s", missing, schema.DidYouMean(missing, slices.Sorted(maps.Keys(row))))
+	}
+	if m.key != nil && strings.TrimSpace(key) == "" {
+		return nil, "", fmt.Errorf("the row's key is empty")
+	}
+	return inputs, key, nil
+}
+
+// column gives a column of the row or, behind dots, a value inside of one.
+func column(row map[string]any, name string) (any, bool) {
+	if v, ok := row[name]; ok {
+		return v, true
+	}
+	outer, inner, dotted := strings.Cut(name, ".")
+	if !dotted {
+		return nil, false
+	}
+	nested, ok := row[outer].(map[string]any)
+	if !ok {
+		return nil, false
+	}
+	return column(nested, inner)
+}
+
+// typed gives every input of the pipeline a value of its type.
+func (m *mapper) typed(given map[string]any) (map[string]any, error) {
+	if !m.known {
+		return given, nil
+	}
+	inputs := make(map[string]any, len(m.inputs))
+	used := 0
+	for _, in := range m.inputs {
+		v, ok := given[in.Name]
+		if ok {
+			used++
+		}
+		// An empty cell of a table means nothing where text is not asked for.
+		if v == nil || v == "" && in.Type != "string" {
+			if !in.HasDefault {
+				if ok {
+					return nil, fmt.Errorf("input %q is empty", in.Name)
+				}
+				return nil, fmt.Errorf("input %q is missing%s", in.Name, schema.DidYouMean(in.Name, slices.Sorted(maps.Keys(given))))
+			}
+			v = in.Default
+		}
+		v, err := Convert(v, in.Type)
+		if err != nil {
+			return nil, fmt.Errorf("input %q: %w", in.Name, err)
+		}
+		inputs[in.Name] = v
+	}
+	if used < len(given) {
+		for _, name := range slices.Sorted(maps.Keys(given)) {
+			if _, ok := inputs[name]; !ok && (m.values != nil || !m.keyed[name]) {
+				return nil, fmt.Errorf("the pipeline has no input %q%s", name, m.suggest(name))
+			}
+		}
+	}
+	return inputs, nil
+}
+
+func (m *mapper) suggest(name string) string {
+	var names []string
+	for _, in := range m.inputs {
+		names = append(names, in.Name)
+	}
+	if hint := schema.DidYouMean(name, names); hint != "" {
+		return hint
+	}
+	if m.values == nil {
+		return "; with map: the columns that are wanted can be chosen"
+	}
+	return ""
+}
+
+// Convert gives a value the type that an input declares (input_type): text becomes a number
+// where it is one, as tables hold nothing but text. Types that have no plain
+// form (files, tables, ...) pass as they are.
+func Convert(v any, typ string) (any, error) {
+	switch typ {
+	case "string", "timestamp":
+		switch v.(type) {
+		case []any, map[string]any:
+			return nil, fmt.Errorf("%s, but must be text", kindOf(v))
+		}
+		return Text(v), nil
+	case "int32", "float":
+		number, err := ToNumber(v)
+		if err != nil || typ == "float" {
+			return number, err
+		}
+		if f, err := strconv.ParseFloat(string(number), 64); err != nil || f != math.Trunc(f) {
+			return nil, fmt.Errorf("%s is not a whole number", number)
+		} else if f < math.MinInt32 || f > math.MaxInt32 {
+			return nil, fmt.Errorf("%s does not fit into 32 bits", number)
+		} else {
+			return json.Number(strconv.FormatInt(int64(f), 10)), nil
+		}
+	case "bool":
+		switch text := strings.ToLower(strings.TrimSpace(Text(v))); text {
+		case "true", "false":
+			return text == "true", nil
+		}
+		return nil, fmt.Errorf("%s is not true or false", quoteValue(v))
+	case "vec<string>", "vec<vec<string>>", "vec<file>", "vec<vec<file>>":
+		if text, ok := v.(string); ok { // a list in a cell of a table is written as JSON
+			v, _ = ParseJSON([]byte(text))
+		}
+		if _, ok := v.([]any); !ok {
+			return nil, fmt.Errorf("not a list, such as [\"a\", \"b\"]")
+		}
+	}
+	return v, nil
+}
+
+// ToNumber takes a number, or text that is one.
+func ToNumber(v any) (json.Number, error) {
+	switch v := v.(type) {
+	case json.Number:
+		return v, nil
+	case string:
+		text := strings.TrimSpace(v)
+		if parsed, err := ParseJSON([]byte(text)); err == nil {
+			if number, ok := parsed.(json.Number); ok {
+				return number, nil
+			}
+		}
+		if f, err := strconv.ParseFloat(text, 64); err == nil && f-f == 0 && !strings.ContainsAny(text, "xX_") { // +1, .5, 007
+			return json.Number(strconv.FormatFloat(f, 'f', -1, 64)), nil
+		}
+	}
+	return "", fmt.Errorf("%s is not a number", quoteValue(v))
+}
+
+func quoteValue(v any) string {
+	return strconv.Quote(shorten(Text(v)))
+}

@@ -1,0 +1,76 @@
+package spec
+
+import (
+	"bufio"
+	"fmt"
+	"io"
+
+	"gopkg.in/yaml.v3"
+
+	"nightshift/schema"
+)
+
+// yamlRows reads a YAML file that holds one list of maps. It is read whole, up
+// to the limit of a batch file. Variables are not filled into it.
+func yamlRows(from *bufio.Reader, name string, yield rowFunc) error {
+	source, err := io.ReadAll(io.LimitReader(from, maxDocument+1))
+	if err != nil {
+		return fmt.Errorf("cannot read %s: %w", name, reason(err))
+	}
+	d := parseDocument(name, source)
+	if len(d.problems) > 0 {
+		return &sourceError{d.problems[0]}
+	}
+	if d.root.Kind != yaml.SequenceNode {
+		return &sourceError{d.problem(d.root, "the file must hold one list of maps")}
+	}
+	nodeRows(d, d.root, yield)
+	return nil
+}
+
+// nodeRows makes a row of every map in a YAML list.
+func nodeRows(d *document, list *yaml.Node, yield rowFunc) {
+	for _, n := range list.Content {
+		r := row{place: d.problem(n, "")}
+		v, err := schema.Value(n)
+		values, ok := v.(map[string]any)
+		switch {
+		case err != nil:
+			r.err = err
+		case !ok:
+			r.err = fmt.Errorf("the row is %s, but must be a map of names to values", kindOf(v))
+		default:
+			r.values = values
+		}
+		if r.err != nil {
+			r.raw = []byte(n.Value)
+		}
+		if !yield(r) {
+			return
+		}
+	}
+}
+
+// matrixRows makes a row of every combination; the last axis turns fastest.
+func matrixRows(axes []axisOf, yield rowFunc) {
+	at := make([]int, len(axes))
+	for {
+		r := row{values: make(map[string]any, len(axes))}
+		for i, axis := range axes {
+			r.values[axis.name] = axis.values[at[i]]
+		}
+		if !yield(r) {
+			return
+		}
+		i := len(axes) - 1
+		for ; i >= 0; i-- {
+			if at[i]++; at[i] < len(axes[i].values) {
+				break
+			}
+			at[i] = 0
+		}
+		if i < 0 {
+			return
+		}
+	}
+}

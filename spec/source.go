@@ -1,0 +1,234 @@
+package spec
+
+import (
+	"bufio"
+	"bytes"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+
+	"github.com/bmatcuk/doublestar/v4"
+	"gopkg.in/yaml.v3"
+
+	"nightshift/schema"
+)
+
+// Source is where the rows of a batch come from: inline inputs, files, standard
+// input, or a matrix. Files are streamed; only .yaml sources are read whole.
+type Source struct {
+	Format string // as written; "": by the file's ending
+
+	inline *yaml.Node
+	axes   []axisOf
+	from   []*yaml.Node // paths, globs, or "-"
+	doc    *document
+}
+
+type axisOf struct {
+	name   string
+	values []any
+}
+
+// row is one row of a source. Where err is set the row cannot be used, but the
+// rows after it can.
+type row struct {
+	values map[string]any
+	place  schema.Problem // where it stands; without a message
+	err    error
+	raw    []byte // of a row that cannot be used: what its id is made from
+}
+
+// rowFunc takes rows one by one; false asks for no more.
+type rowFunc func(row) bool
+
+// maxRow is the most that one row of a streamed source may take, in bytes.
+const maxRow = 16 << 20
+
+// Stdin tells whether rows come from standard input.
+func (s *Source) Stdin() bool {
+	return slices.ContainsFunc(s.from, func(n *yaml.Node) bool { return n.Value == "-" })
+}
+
+// Rereadable tells whether the rows can be read twice: not from standard input,
+// a pipe or a device.
+func (s *Source) Rereadable() bool {
+	for _, n := range s.from {
+		if n.Value == "-" {
+			return false
+		}
+		if info, err := os.Stat(s.doc.path(n.Value)); err == nil && !info.Mode().IsRegular() {
+			return false
+		}
+	}
+	return true
+}
+
+// Describe says in words where rows come from.
+func (s *Source) Describe() string {
+	switch {
+	case s.inline != nil:
+		return "the batch file"
+	case s.axes != nil:
+		return "a matrix"
+	}
+	var names []string
+	for _, n := range s.from {
+		if n.Value == "-" {
+			names = append(names, "standard input")
+		} else {
+			names = append(names, s.doc.path(n.Value))
+		}
+	}
+	return strings.Join(names, ", ")
+}
+
+// rows walks all rows. An error is one after which nothing can be read: a file
+// that is not there, a syntax error that the rest of the file hangs on.
+func (s *Source) rows(stdin io.Reader, yield rowFunc) error {
+	more := true
+	next := func(r row) bool {
+		more = yield(r)
+		return more
+	}
+	switch {
+	case s.inline != nil:
+		nodeRows(s.doc, s.inline, next)
+		return nil
+	case s.axes != nil:
+		matrixRows(s.axes, next)
+		return nil
+	}
+	for _, n := range s.from {
+		if !more {
+			return nil
+		}
+		if err := s.fileRows(n, stdin, next); err != nil {
+			var problem *sourceError
+			if errors.As(err, &problem) && problem.Problem.File != "" {
+				return err
+			}
+			return &sourceError{s.doc.problem(n, "%v", err)}
+		}
+	}
+	return nil
+}
+
+// sourceError is an error at a place in a source, or in the batch file.
+type sourceError struct{ schema.Problem }
+
+func (e *sourceError) Error() string { return e.String() }
+
+func (s *Source) fileRows(n *yaml.Node, stdin io.Reader, yield rowFunc) error {
+	if n.Value == "-" {
+		return s.read(stdin, "standard input", s.format("", "jsonl"), yield)
+	}
+	path := s.doc.path(n.Value)
+	if !isGlob(n.Value) {
+		if s.Format == "file" {
+			textFileRow(path, n.Value, yield)
+			return nil
+		}
+		return s.open(path, s.format(path, ""), yield)
+	}
+	matches, err := doublestar.FilepathGlob(path, doublestar.WithFilesOnly())
+	if err != nil {
+		return fmt.Errorf("%q is not a pattern: %w", n.Value, err)
+	}
+	if len(matches) == 0 {
+		return fmt.Errorf("no file matches %q", n.Value)
+	}
+	slices.Sort(matches)
+	more := true
+	for _, match := range matches {
+		if !more {
+			break
+		}
+		if s.Format == "" || s.Format == "file" {
+			relative, err := filepath.Rel(filepath.Dir(s.doc.file), match)
+			if err != nil || filepath.IsAbs(n.Value) {
+				relative = match
+			}
+			more = textFileRow(match, filepath.ToSlash(relative), yield)
+			continue
+		}
+		if err := s.open(match, s.Format, func(r row) bool { more = yield(r); return more }); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func isGlob(path string) bool { return strings.ContainsAny(path, "*?[{") }
+
+// format is what the author said, else the file's ending, else the fallback.
+func (s *Source) format(path, fallback string) string {
+	if s.Format != "" {
+		return s.Format
+	}
+	switch ending := strings.ToLower(filepath.Ext(path)); ending {
+	case ".csv", ".jsonl", ".json", ".yaml", ".txt":
+		return ending[1:]
+	case ".yml":
+		return "yaml"
+	case ".ndjson":
+		return "jsonl"
+	}
+	return fallback
+}
+
+func (s *Source) open(path, format string, yield rowFunc) error {
+	f, err := os.Open(path)
+	if err != nil {
+		return fmt.Errorf("cannot read %s: %w", path, reason(err))
+	}
+	defer f.Close()
+	if info, err := f.Stat(); err == nil && info.IsDir() {
+		return fmt.Errorf("%s is a folder; name its files with a pattern such as %s", path, filepath.Join(path, "*.txt"))
+	}
+	return s.read(f, path, format, yield)
+}
+
+func (s *Source) read(from io.Reader, name, format string, yield rowFunc) error {
+	r, err := openText(from, name)
+	if err != nil {
+		return err
+	}
+	switch format {
+	case "csv":
+		return csvRows(r, name, yield)
+	case "jsonl":
+		return jsonlRows(r, name, yield)
+	case "json":
+		return jsonRows(r, name, yield)
+	case "yaml":
+		return yamlRows(r, name, yield)
+	case "txt":
+		return textRows(r, name, yield)
+	}
+	return fmt.Errorf("the format of %s is not known by its ending; say format: csv, jsonl, json, yaml or txt", name)
+}
+
+// openText skips a byte-order mark and refuses UTF-16, which editors and
+// spreadsheets on Windows write.
+func openText(from io.Reader, name string) (*bufio.Reader, error) {
+	r := bufio.NewReaderSize(from, 64<<10)
+	start, err := r.Peek(3)
+	if err != nil && !errors.Is(err, io.EOF) {
+		return nil, fmt.Errorf("cannot read %s: %w", name, reason(err))
+	}
+	switch {
+	case bytes.HasPrefix(start, []byte("\xef\xbb\xbf")):
+		_, _ = r.Discard(3)
+	case bytes.HasPrefix(start, []byte("\xff\xfe")), bytes.HasPrefix(start, []byte("\xfe\xff")):
+		return nil, &sourceError{schema.Problem{File: name, Line: 1, Col: 1, Message: "the file is UTF-16; save it as UTF-8"}}
+	}
+	return r, nil
+}
+
+func placeAt(file string, line int) schema.Problem {
+	return schema.Problem{File: file, Line: line, Col: 1}
+}
