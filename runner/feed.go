@@ -20,7 +20,10 @@ func (r *run) feed(ctx, stopCtx context.Context) error {
 	f := feeder{run: r, items: items}
 	for r.gate.acquire(stopCtx) {
 		t := f.next(stopCtx)
-		if t == nil {
+		if t == nil || r.draining() {
+			if t != nil {
+				r.left.Store(true) // it was taken, but is not started
+			}
 			break
 		}
 		r.running.Add(1)
@@ -34,13 +37,25 @@ func (r *run) feed(ctx, stopCtx context.Context) error {
 		})
 	}
 	if stopCtx.Err() != nil {
-		if !f.exhausted || r.parked.len() > 0 {
+		if r.left.Load() || !f.seenAll() || r.parked.len() > 0 {
 			r.left.Store(true)
 			r.emit(Event{Kind: Stopped, Reason: context.Cause(stopCtx).Error()})
 		}
 		return nil // the reader may still be blocked; its error is of no use now
 	}
 	return sourceErr
+}
+
+// draining tells at once whether the batch is to drain; the context that says
+// so too is cancelled by another goroutine, which may come too late for a start.
+func (r *run) draining() bool {
+	select {
+	case <-r.Drain:
+		r.stop(Interrupted)
+		return true
+	default:
+		return false
+	}
 }
 
 // read sends the items of the source; those that cannot be run end at once.
@@ -53,6 +68,7 @@ func (r *run) read(stopCtx context.Context, items chan<- item) error {
 		case items <- it:
 			return true
 		case <-stopCtx.Done():
+			r.cut.Store(true)
 			return false
 		}
 	})
@@ -61,7 +77,21 @@ func (r *run) read(stopCtx context.Context, items chan<- item) error {
 type feeder struct {
 	*run
 	items     <-chan item
-	exhausted bool
+	exhausted bool // every item was taken
+}
+
+// seenAll tells, of a batch that was stopped, whether its last item had been
+// taken already: the feeder may have been waiting for a permit only.
+func (f *feeder) seenAll() bool {
+	if f.exhausted {
+		return true
+	}
+	select {
+	case _, more := <-f.items:
+		return !more && !f.cut.Load()
+	default:
+		return false
+	}
 }
 
 // next gives the task to start now: one that was parked and is due, else a new

@@ -69,6 +69,7 @@ type run struct {
 	running     atomic.Int64
 	interrupted atomic.Int64
 	left        atomic.Bool // some item was not ended
+	cut         atomic.Bool // reading stopped before the source's end
 	stop        func(StopReason)
 }
 

@@ -88,7 +88,11 @@ func (ps Problems) Sort() Problems {
 // DidYouMean gives `; did you mean "x"?` for the candidate nearest to word, or
 // "" where none is near enough to be a likely slip of the pen.
 func DidYouMean(word string, candidates []string) string {
-	best, bestDistance := "", 1+max(1, len(word)/3)
+	slips := 1
+	if len(word) > 3 {
+		slips = max(2, len(word)/3) // two letters in the wrong order are two slips
+	}
+	best, bestDistance := "", slips+1
 	folded := fold(word)
 	for _, c := range candidates {
 		d := levenshtein.ComputeDistance(folded, fold(c))

@@ -20,15 +20,17 @@ func (d *document) checkPipeline(p *Pipeline) {
 	for _, n := range p.Nodes {
 		n.doc.checkInputs(n, backend)
 	}
+	before := len(p.doc.problems)
 	for _, n := range p.Nodes {
 		n.doc.checkRefs(p, n)
 	}
+	wrongRefs, _ := p.doc.problems[before:].Split()
 	levels, cycle := p.Levels()
 	if cycle != nil {
 		first := p.Node(cycle[0])
 		p.doc.report(p.doc.problem(first.key, "nodes refer to one another in a circle: %s", arrows(cycle)))
 	}
-	if levels != nil {
+	if levels != nil && len(wrongRefs) == 0 { // else it would warn of what a slip cut off
 		p.checkUse()
 	}
 }

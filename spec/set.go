@@ -29,7 +29,7 @@ func (d *document) applySet(set string, line int) error {
 		return fmt.Errorf("not of the form path=value, such as run.concurrency=4")
 	}
 	value, err := decodeYAML([]byte(text))
-	if err != nil || value == nil {
+	if err != nil || value == nil || text == "-" { // standard input or output, and no list
 		value = &yaml.Node{Kind: yaml.ScalarNode, Value: text}
 		if text != "" {
 			value.Tag = "!!str"

@@ -35,9 +35,8 @@ func (e *exitError) Unwrap() error { return e.err }
 
 // codeOf is the exit code of one batch.
 func codeOf(outcome runner.Outcome, err error, interruptCode int) int {
-	var results *runner.ResultsError
-	switch {
-	case errors.As(err, &results):
+	switch _, unwritten := errors.AsType[*runner.ResultsError](err); {
+	case unwritten:
 		return exitResults
 	case err != nil:
 		return exitUsage

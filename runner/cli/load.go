@@ -3,6 +3,7 @@ package cli
 import (
 	"fmt"
 	"io"
+	"maps"
 	"os"
 
 	"github.com/spf13/cobra"
@@ -32,9 +33,7 @@ func (o *fileOptions) load(path string, stderr io.Writer) (*spec.File, *engine.E
 		if err != nil {
 			return nil, nil, &exitError{exitUsage, err}
 		}
-		for k, v := range read {
-			vars[k] = v
-		}
+		maps.Copy(vars, read)
 	}
 	env := func(name string) (string, bool) {
 		if v, ok := os.LookupEnv(name); ok {

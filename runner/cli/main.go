@@ -36,14 +36,12 @@ func execute(ctx context.Context, args []string, std streams) int {
 		return exitOK
 	}
 	code := exitUsage // what cobra itself finds wrong
-	var exit *exitError
-	if errors.As(err, &exit) {
+	if exit, ok := errors.AsType[*exitError](err); ok {
 		if code = exit.code; exit.err == nil {
 			return code
 		}
 	}
-	var problems schema.Problems
-	if errors.As(err, &problems) {
+	if problems, ok := errors.AsType[schema.Problems](err); ok {
 		fmt.Fprintln(std.err, problems.Error())
 		return code
 	}

@@ -32,6 +32,8 @@ type runOptions struct {
 	quiet       bool
 	logFormat   string
 	logLevel    string
+
+	terminal bool // standard error is one
 }
 
 func newRun(std streams) *cobra.Command {
@@ -100,6 +102,7 @@ func (o *runOptions) run(ctx context.Context, path string, std streams) error {
 	if file.Run.Backend != "local" {
 		return &exitError{exitUsage, fmt.Errorf("backend %s is not in this version of nightshift; backend local is", file.Run.Backend)}
 	}
+	o.terminal = isTerminal(std.err)
 	std.err = file.Redactor.Writer(std.err)
 	jobs, err := o.jobs(file, began, std)
 	if err != nil {
@@ -205,11 +208,7 @@ func (o *runOptions) resultsPath(file *spec.File, b *spec.Batch, now time.Time) 
 func (o *runOptions) runBatch(ctx context.Context, j job, backend *engine.Engine, std streams) (int, error) {
 	results, err := o.openResults(j, std)
 	if err != nil {
-		code := exitUsage
-		if results := (*runner.ResultsError)(nil); errors.As(err, &results) {
-			code = exitResults
-		}
-		return code, err
+		return codeOf(runner.Outcome{}, err, 0), err
 	}
 	failures := &failures{}
 	summary := &runner.Summary{}
@@ -222,13 +221,12 @@ func (o *runOptions) runBatch(ctx context.Context, j job, backend *engine.Engine
 		failures.print(std.err, j)
 		fmt.Fprintln(std.err, summary)
 	}
-	if source := (*runner.SourceError)(nil); errors.As(err, &source) {
+	if source, ok := errors.AsType[*runner.SourceError](err); ok {
 		err = schema.Problems{j.plan.Batch.SourceProblem(source.Err)}
 	} else if err == nil && !outcome.Left && outcome.Total() == 0 {
 		err = schema.Problems{j.plan.Batch.Empty()}
 	}
-	code := codeOf(outcome, err, interruptCode(ctx))
-	return code, err
+	return codeOf(outcome, err, interruptCode(ctx)), err
 }
 
 func (o *runOptions) openResults(j job, std streams) (*runner.ResultsFile, error) {
@@ -259,7 +257,7 @@ func (o *runOptions) sinks(stderr io.Writer) []runner.Sink {
 		return []runner.Sink{runner.Log{Logger: logger}, lines(func(line string) { logger.Info(line) })}
 	case o.quiet:
 		return nil
-	case isTerminal(stderr):
+	case o.terminal:
 		return []runner.Sink{&runner.Bar{Out: stderr}}
 	}
 	return []runner.Sink{lines(func(line string) { fmt.Fprintln(stderr, line) })}

@@ -51,8 +51,8 @@ func watchSignals(parent context.Context, stderr io.Writer) *signals {
 				}
 				switch interrupts++; interrupts {
 				case 1:
-					fmt.Fprintln(stderr, "nightshift: interrupted: no more runs are started, those under way may end; interrupt again to terminate them")
 					close(s.drain)
+					fmt.Fprintln(stderr, "nightshift: interrupted: no more runs are started, those under way may end; interrupt again to terminate them")
 				case 2:
 					fmt.Fprintln(stderr, "nightshift: interrupted again: terminating the runs that are under way")
 					cancel(nil)

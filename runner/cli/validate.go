@@ -25,8 +25,7 @@ that it finds, as file:line:col: message.`,
 			failed := false
 			for _, path := range args {
 				err := o.validate(path, std.err, quiet)
-				var problems schema.Problems
-				if errors.As(err, &problems) {
+				if problems, ok := errors.AsType[schema.Problems](err); ok {
 					fmt.Fprintln(std.err, problems.Error())
 					failed = true
 				} else if err != nil {
