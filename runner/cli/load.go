@@ -2,7 +2,6 @@ package cli
 
 import (
 	"fmt"
-	"io"
 	"maps"
 	"os"
 
@@ -26,7 +25,7 @@ func (o *fileOptions) flags(cmd *cobra.Command) {
 
 // load reads a batch file and checks it for its backend. Warnings are said;
 // anything else that is wrong is the error.
-func (o *fileOptions) load(path string, stderr io.Writer) (*spec.File, *engine.Engine, error) {
+func (o *fileOptions) load(path string, stderr *console) (*spec.File, *engine.Engine, error) {
 	vars := map[string]string{}
 	for _, name := range o.envFiles {
 		read, err := spec.ReadEnvFile(name)
@@ -43,6 +42,9 @@ func (o *fileOptions) load(path string, stderr io.Writer) (*spec.File, *engine.E
 		return v, ok
 	}
 	file, problems := spec.Load(path, spec.Options{Env: env, Set: o.sets})
+	if file != nil {
+		stderr.redact = file.Redactor
+	}
 	backend := engine.New()
 	if errs, _ := problems.Split(); len(errs) == 0 && file.Run.Backend == "local" {
 		problems = append(problems, backend.Check(file.Pipeline)...)

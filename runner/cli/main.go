@@ -9,7 +9,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io"
 	"os"
 
 	"github.com/spf13/cobra"
@@ -17,15 +16,9 @@ import (
 	"nightshift/schema"
 )
 
-// streams are where a command reads and writes.
-type streams struct {
-	in       io.Reader
-	out, err io.Writer
-}
-
 // Main runs the command line of the process and gives its exit code.
 func Main() int {
-	return execute(context.Background(), os.Args[1:], streams{os.Stdin, os.Stdout, os.Stderr})
+	return execute(context.Background(), os.Args[1:], streams{os.Stdin, os.Stdout, &console{w: os.Stderr}})
 }
 
 func execute(ctx context.Context, args []string, std streams) int {

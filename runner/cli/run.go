@@ -6,12 +6,10 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
-	"os"
 	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
-	"golang.org/x/term"
 
 	"nightshift/runner"
 	"nightshift/runner/engine"
@@ -32,8 +30,6 @@ type runOptions struct {
 	quiet       bool
 	logFormat   string
 	logLevel    string
-
-	terminal bool // standard error is one
 }
 
 func newRun(std streams) *cobra.Command {
@@ -102,8 +98,6 @@ func (o *runOptions) run(ctx context.Context, path string, std streams) error {
 	if file.Run.Backend != "local" {
 		return &exitError{exitUsage, fmt.Errorf("backend %s is not in this version of nightshift; backend local is", file.Run.Backend)}
 	}
-	o.terminal = isTerminal(std.err)
-	std.err = file.Redactor.Writer(std.err)
 	jobs, err := o.jobs(file, began, std)
 	if err != nil {
 		return err
@@ -244,7 +238,7 @@ func (o *runOptions) openResults(j job, std streams) (*runner.ResultsFile, error
 }
 
 // sinks are what the user sees while a batch runs.
-func (o *runOptions) sinks(stderr io.Writer) []runner.Sink {
+func (o *runOptions) sinks(stderr *console) []runner.Sink {
 	var level slog.Level
 	_ = level.UnmarshalText([]byte(o.logLevel))
 	options := &slog.HandlerOptions{Level: level}
@@ -257,18 +251,13 @@ func (o *runOptions) sinks(stderr io.Writer) []runner.Sink {
 		return []runner.Sink{runner.Log{Logger: logger}, lines(func(line string) { logger.Info(line) })}
 	case o.quiet:
 		return nil
-	case o.terminal:
+	case stderr.isTerminal():
 		return []runner.Sink{&runner.Bar{Out: stderr}}
 	}
 	return []runner.Sink{lines(func(line string) { fmt.Fprintln(stderr, line) })}
 }
 
 func lines(say func(string)) runner.Sink { return &runner.Lines{Say: say, Every: progressEvery} }
-
-func isTerminal(w io.Writer) bool {
-	f, ok := w.(*os.File)
-	return ok && term.IsTerminal(int(f.Fd()))
-}
 
 // failures keeps the first items that did not succeed, for the end of the run.
 type failures struct {

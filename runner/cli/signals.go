@@ -3,7 +3,6 @@ package cli
 import (
 	"context"
 	"fmt"
-	"io"
 	"os"
 	"os/signal"
 	"sync/atomic"
@@ -27,9 +26,15 @@ func (terminated) Error() string { return "terminated" }
 
 // watchSignals begins to handle signals, SIGINT also where it was inherited as
 // ignored, as it is under cron and in the background of a shell.
-func watchSignals(parent context.Context, stderr io.Writer) *signals {
+func watchSignals(parent context.Context, stderr *console) *signals {
 	ctx, cancel := context.WithCancelCause(parent)
 	s := &signals{ctx: ctx, drain: make(chan struct{})}
+	say := func(message string) {
+		if stderr.isTerminal() {
+			message = "\n" + message // below the bar and the ^C
+		}
+		fmt.Fprintln(stderr, message)
+	}
 	received := make(chan os.Signal, 4)
 	signal.Notify(received, syscall.SIGINT, syscall.SIGTERM)
 	done := make(chan struct{})
@@ -45,16 +50,16 @@ func watchSignals(parent context.Context, stderr io.Writer) *signals {
 			case sig := <-received:
 				s.came.Store(true)
 				if sig == syscall.SIGTERM {
-					fmt.Fprintln(stderr, "nightshift: terminated: ending the runs that are under way")
+					say("nightshift: terminated: ending the runs that are under way")
 					cancel(terminated{})
 					continue
 				}
 				switch interrupts++; interrupts {
 				case 1:
 					close(s.drain)
-					fmt.Fprintln(stderr, "nightshift: interrupted: no more runs are started, those under way may end; interrupt again to terminate them")
+					say("nightshift: interrupted: no more runs are started, those under way may end; interrupt again to terminate them")
 				case 2:
-					fmt.Fprintln(stderr, "nightshift: interrupted again: terminating the runs that are under way")
+					say("nightshift: interrupted again: terminating the runs that are under way")
 					cancel(nil)
 				default:
 					os.Exit(exitInterrupt)

@@ -3,7 +3,6 @@ package cli
 import (
 	"errors"
 	"fmt"
-	"io"
 
 	"github.com/spf13/cobra"
 
@@ -43,7 +42,7 @@ that it finds, as file:line:col: message.`,
 	return cmd
 }
 
-func (o *fileOptions) validate(path string, stderr io.Writer, quiet bool) error {
+func (o *fileOptions) validate(path string, stderr *console, quiet bool) error {
 	file, _, err := o.load(path, stderr)
 	if err != nil {
 		return err
