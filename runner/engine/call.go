@@ -2,10 +2,11 @@ package engine
 
 import (
 	"context"
-	"encoding/json"
 	"fmt"
 	"math"
+	"slices"
 	"strconv"
+	"strings"
 
 	"nightshift/spec"
 )
@@ -28,6 +29,7 @@ func (c *call) set(slot int, v any) {
 type input struct {
 	name     string
 	template *spec.Template
+	choices  []string // of an enum: the words that it takes
 }
 
 func (in input) value(c *call) any { return in.template.Value(c.get) }
@@ -36,9 +38,15 @@ func (in input) text(c *call) string { return in.template.Text(c.get) }
 
 // list wants a list; text that is a JSON list is taken for one, nothing for an
 // empty one.
-func (in input) list(c *call) ([]any, error) { return toList(in.value(c), in.name) }
+func (in input) list(c *call) ([]any, error) {
+	list, err := toList(in.value(c))
+	if err != nil {
+		return nil, fmt.Errorf("input %q: %w", in.name, err)
+	}
+	return list, nil
+}
 
-func toList(v any, name string) ([]any, error) {
+func toList(v any) ([]any, error) {
 	switch v := v.(type) {
 	case nil:
 		return nil, nil
@@ -51,7 +59,7 @@ func toList(v any, name string) ([]any, error) {
 			}
 		}
 	}
-	return nil, fmt.Errorf("input %q: %s is not a list", name, quote(v))
+	return nil, fmt.Errorf("%s is not a list", quote(v))
 }
 
 func (in input) integer(c *call) (int, error) {
@@ -60,7 +68,10 @@ func (in input) integer(c *call) (int, error) {
 		return 0, fmt.Errorf("input %q: %w", in.name, err)
 	}
 	f, err := strconv.ParseFloat(string(number), 64)
-	if err != nil || f != math.Trunc(f) || math.Abs(f) > 1<<53 {
+	switch {
+	case err != nil || math.Abs(f) > 1<<53:
+		return 0, fmt.Errorf("input %q: %s is too large", in.name, number)
+	case f != math.Trunc(f):
 		return 0, fmt.Errorf("input %q: %s is not a whole number", in.name, number)
 	}
 	return int(f), nil
@@ -72,6 +83,40 @@ func (in input) boolean(c *call) (bool, error) {
 		return false, fmt.Errorf("input %q: %w", in.name, err)
 	}
 	return v.(bool), nil
+}
+
+// choice wants one of the words of an enum: what comes from a reference was not
+// checked before the run.
+func (in input) choice(c *call) (string, error) {
+	word := in.text(c)
+	if !slices.Contains(in.choices, word) {
+		return "", fmt.Errorf("input %q: %s is not one of %s", in.name, quote(word), strings.Join(in.choices, ", "))
+	}
+	return word, nil
+}
+
+// pair is an element of a list of {key, value}.
+type pair struct {
+	key   string
+	value any
+}
+
+// pairs wants a list of {key, value}, as for the headers of a request.
+func (in input) pairs(c *call) ([]pair, error) {
+	list, err := in.list(c)
+	if err != nil {
+		return nil, err
+	}
+	pairs := make([]pair, len(list))
+	for i, v := range list {
+		fields, _ := v.(map[string]any)
+		key := spec.Text(fields["key"])
+		if key == "" {
+			return nil, fmt.Errorf("input %q: element %d is not {key: ..., value: ...}", in.name, i)
+		}
+		pairs[i] = pair{key, fields["value"]}
+	}
+	return pairs, nil
 }
 
 // literal gives the value of an input without references.
@@ -86,4 +131,7 @@ func quote(v any) string {
 	return strconv.Quote(string(text))
 }
 
-func number(i int) json.Number { return json.Number(strconv.Itoa(i)) }
+// notJSON says in the words of the user why a text is not JSON.
+func notJSON(name string, err error) error {
+	return fmt.Errorf("input %q is not JSON: %s", name, strings.TrimPrefix(err.Error(), "jsontext: "))
+}

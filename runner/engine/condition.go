@@ -1,8 +1,8 @@
 package engine
 
 import (
-	"encoding/json"
 	"fmt"
+	"slices"
 	"strconv"
 	"strings"
 	"unicode/utf8"
@@ -72,7 +72,10 @@ func (s *setup) group(v any) (g group, err error) {
 	if len(operators) != len(clauses)-1 {
 		return g, fmt.Errorf("%d clauses need %d operators between them, but there are %d", len(clauses), len(clauses)-1, len(operators))
 	}
-	for _, o := range operators {
+	for i, o := range operators {
+		if o != "AND" && o != "OR" {
+			return g, fmt.Errorf("operators[%d]: %s is neither AND nor OR", i, quote(o))
+		}
 		g.or = append(g.or, o == "OR")
 	}
 	for i, v := range clauses {
@@ -88,17 +91,18 @@ func (s *setup) group(v any) (g group, err error) {
 // clause takes {operator, input, key, value}, or [operator, input, value].
 func (s *setup) clause(v any) (c clause, err error) {
 	var name, left, right any
-	two := false
+	one, two := false, false
 	switch v := v.(type) {
 	case map[string]any:
-		name, left = v["operator"], v["input"]
+		name = v["operator"]
+		left, one = v["input"]
 		right, two = v["value"]
 		c.key, _ = v["key"].(string)
 	case []any:
 		if len(v) > 0 {
 			name = v[0]
 		}
-		if len(v) > 1 {
+		if one = len(v) > 1; one {
 			left = v[1]
 		}
 		if two = len(v) > 2; two {
@@ -111,6 +115,9 @@ func (s *setup) clause(v any) (c clause, err error) {
 	op, ok := operators[foldOperator(text)]
 	if !ok {
 		return c, fmt.Errorf("there is no operator %q%s", text, schema.DidYouMean(text, operatorNames))
+	}
+	if !one {
+		return c, fmt.Errorf("%s needs an input to test", text)
 	}
 	if op.unary == two {
 		if op.unary {
@@ -190,7 +197,7 @@ func buildOperators() map[string]operator {
 		}}
 	}
 	contains := operator{test: func(l, r any) (bool, error) {
-		list, err := toList(l, "left side")
+		list, err := sideList("left", l)
 		return listHas(list, r), err
 	}}
 	all := map[string]operator{
@@ -243,51 +250,6 @@ func foldOperator(name string) string {
 	return strings.NewReplacer("_", "", " ", "", "-", "").Replace(strings.ToLower(name))
 }
 
-// equal compares numbers, and texts that are numbers, by value; all else by
-// its text.
-func equal(l, r any) bool {
-	if order, err := compareNumbers(l, r); err == nil {
-		return order == 0
-	}
-	return spec.Text(l) == spec.Text(r)
-}
-
-func compareNumbers(l, r any) (int, error) {
-	left, err := spec.ToNumber(l)
-	if err != nil {
-		return 0, fmt.Errorf("left side: %w", err)
-	}
-	right, err := spec.ToNumber(r)
-	if err != nil {
-		return 0, fmt.Errorf("right side: %w", err)
-	}
-	return compare(left, right), nil
-}
-
-// compare orders two numbers; whole ones exactly, however long.
-func compare(left, right json.Number) int {
-	a, errA := strconv.ParseInt(string(left), 10, 64)
-	b, errB := strconv.ParseInt(string(right), 10, 64)
-	if errA == nil && errB == nil {
-		switch {
-		case a < b:
-			return -1
-		case a > b:
-			return 1
-		}
-		return 0
-	}
-	x, _ := strconv.ParseFloat(string(left), 64)
-	y, _ := strconv.ParseFloat(string(right), 64)
-	switch {
-	case x < y:
-		return -1
-	case x > y:
-		return 1
-	}
-	return 0
-}
-
 func isBool(want bool) func(l, _ any) (bool, error) {
 	return func(l, _ any) (bool, error) {
 		v, err := spec.Convert(l, "bool")
@@ -299,26 +261,28 @@ func isBool(want bool) func(l, _ any) (bool, error) {
 }
 
 func listHas(list []any, item any) bool {
-	for _, v := range list {
-		if equal(v, item) {
-			return true
-		}
-	}
-	return false
+	return slices.ContainsFunc(list, func(v any) bool { return equal(v, item) })
 }
 
 func listHasAll(l, r any) (bool, error) {
-	list, err := toList(l, "left side")
+	list, err := sideList("left", l)
 	if err != nil {
 		return false, err
 	}
-	wanted, err := toList(r, "right side")
-	for _, item := range wanted {
-		if !listHas(list, item) {
-			return false, err
-		}
+	wanted, err := sideList("right", r)
+	if err != nil {
+		return false, err
 	}
-	return err == nil, err
+	missing := func(item any) bool { return !listHas(list, item) }
+	return !slices.ContainsFunc(wanted, missing), nil
+}
+
+func sideList(side string, v any) ([]any, error) {
+	list, err := toList(v)
+	if err != nil {
+		return nil, fmt.Errorf("%s side: %w", side, err)
+	}
+	return list, nil
 }
 
 func mapHasKey(l, r any) (bool, error) {

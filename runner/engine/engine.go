@@ -19,6 +19,10 @@ import (
 // Wait has told is forgotten at once.
 const keptRuns = 4096
 
+// keptVariants is how many programs with overridden node inputs are kept for a
+// pipeline: a server may be sent other ones with every run.
+const keptVariants = 64
+
 // Engine is a runner.Backend and a runner.Waiter. Nothing of it outlives the
 // process.
 type Engine struct {
@@ -84,7 +88,7 @@ func (e *Engine) Save(_ context.Context, p *spec.Pipeline, _ runner.SaveOptions)
 func canonical(p *spec.Pipeline) []byte {
 	var nodes []any
 	for _, n := range p.Nodes {
-		nodes = append(nodes, n.Name, n.Type, n.Inputs)
+		nodes = append(nodes, n.Name, n.Type, n.ExecutionMode, n.Inputs, n.CyclicInputs)
 	}
 	return spec.AppendJSON(nil, nodes)
 }
@@ -123,18 +127,18 @@ func (e *Engine) program(id string, overrides map[string]any) (*program, error) 
 		return s.program, nil
 	}
 	key := string(spec.AppendJSON(nil, overrides))
-	if s.variants[key] == nil {
-		variant, err := s.pipeline.Override(overrides)
-		if err != nil {
-			return nil, &runner.InputError{Err: err}
-		}
-		program, problems := e.compile(variant)
-		if len(problems) > 0 {
-			return nil, &runner.InputError{Err: problems}
-		}
-		s.variants[key] = program
+	if variant := s.variants[key]; variant != nil {
+		return variant, nil
 	}
-	return s.variants[key], nil
+	variant, err := e.override(s.pipeline, overrides)
+	if err != nil {
+		return nil, &runner.InputError{Err: err}
+	}
+	if len(s.variants) >= keptVariants {
+		clear(s.variants)
+	}
+	s.variants[key] = variant
+	return variant, nil
 }
 
 // remember keeps an ended run for Status until many others have ended.
@@ -179,7 +183,11 @@ func (e *Engine) Wait(ctx context.Context, h runner.Handle) (runner.Status, erro
 	select {
 	case <-r.done:
 	case <-ctx.Done():
-		return runner.Status{State: runner.Running}, ctx.Err()
+		select {
+		case <-r.done: // what has ended is told, however late it is asked for
+		default:
+			return runner.Status{State: runner.Running}, ctx.Err()
+		}
 	}
 	e.mu.Lock()
 	delete(e.runs, h.TaskID)

@@ -62,8 +62,10 @@ var outputTypes = []string{"string", "int32", "float", "bool", "timestamp", "jso
 
 func compileOutput(s *setup) step {
 	name, value := s.spec.Name, s.in("value")
-	kind, _ := s.in("output_type").template.Literal()
-	typ, _ := kind.(string)
+	typ, _ := s.spec.Inputs["output_type"].(string)
+	if typ == "" {
+		typ = "string"
+	}
 	if !slices.Contains(outputTypes, typ) {
 		s.refuse("output_type", "output_type %s is not run by this engine yet", typ)
 		return nil
@@ -106,33 +108,44 @@ func compileText(s *setup) step {
 	}
 }
 
-// compileMerge rejoins branches. Fields whose source was skipped are empty.
+// compileMerge rejoins branches. A field is empty where all that it refers to
+// was skipped, whatever text stands around the references.
 func compileMerge(s *setup) step {
 	function, fields, out := s.in("function"), s.in("fields"), s.out("output")
 	items, written := fields.template.Items()
+	completes := make([][]int, len(items)) // of the nodes that an item refers to
+	for i, item := range items {
+		for ref := range item.Refs() {
+			completes[i] = append(completes[i], s.slots[[2]string{ref.Node, "complete"}].slot)
+		}
+	}
 	return func(c *call) error {
-		var values []any
-		if written {
-			for _, item := range items {
-				values = append(values, item.Value(c.get))
+		how, err := function.choice(c)
+		if err != nil {
+			return err
+		}
+		list := make([]any, 0, len(items))
+		for i, item := range items {
+			ran := func(slot int) bool { return c.run.values[slot] == true }
+			if completes[i] == nil || slices.ContainsFunc(completes[i], ran) {
+				list = append(list, item.Value(c.get))
 			}
-		} else {
-			list, err := fields.list(c)
-			if err != nil {
+		}
+		if !written {
+			if list, err = fields.list(c); err != nil {
 				return err
 			}
-			values = list
+			list = slices.Clone(list)
 		}
-		values = slices.DeleteFunc(slices.Clone(values), empty)
-		if function.text(c) == "join" {
-			c.set(out, values)
-			return nil
+		list = slices.DeleteFunc(list, empty)
+		switch {
+		case how == "join":
+			c.set(out, list)
+		case len(list) > 0:
+			c.set(out, list[0])
+		default:
+			c.set(out, "")
 		}
-		if len(values) > 0 {
-			c.set(out, values[0])
-			return nil
-		}
-		c.set(out, "")
 		return nil
 	}
 }

@@ -29,13 +29,18 @@ func newHTTPClient() *http.Client {
 }
 
 // checkRedirect sends none of the author's headers on to another host: they may
-// hold a key. net/http takes that care of Authorization alone.
+// hold a key. net/http takes that care of Authorization alone. What a body is
+// goes with the body.
 func checkRedirect(req *http.Request, via []*http.Request) error {
 	if len(via) > apiRedirects {
 		return fmt.Errorf("more than %d redirects", apiRedirects)
 	}
 	if first := via[0].URL; req.URL.Host != first.Host || req.URL.Scheme != first.Scheme {
-		req.Header = http.Header{}
+		kept := http.Header{}
+		if contentType := req.Header.Get("Content-Type"); req.Body != nil && contentType != "" {
+			kept.Set("Content-Type", contentType)
+		}
+		req.Header = kept
 	}
 	return nil
 }
@@ -58,26 +63,29 @@ func compileAPI(s *setup) step {
 		if err != nil {
 			return err
 		}
+		check, err := mustSucceed.boolean(c)
+		if err != nil {
+			return err
+		}
 		ctx, cancel := context.WithTimeout(c.ctx, apiTimeout)
 		defer cancel()
-		req, err := http.NewRequestWithContext(ctx, method.text(c), address.String(), bytes.NewReader(body))
+		verb, err := method.choice(c)
+		if err != nil {
+			return err
+		}
+		req, err := http.NewRequestWithContext(ctx, verb, address.String(), bytes.NewReader(body))
 		if err != nil {
 			return fmt.Errorf("the request cannot be made: %w", bare(err))
 		}
-		if body != nil {
-			req.Header.Set("Content-Type", "application/json")
-		}
-		err = eachPair(c, headers, func(key, value string) { req.Header.Set(key, value) })
-		if err != nil {
+		if err := addHeaders(c, headers, req); err != nil {
 			return err
+		}
+		if body != nil && req.Header.Get("Content-Type") == "" {
+			req.Header.Set("Content-Type", "application/json")
 		}
 		status, answer, err := send(client, req)
 		if err != nil {
 			return fmt.Errorf("%s %s: %w", req.Method, address.Host, err)
-		}
-		check, err := mustSucceed.boolean(c)
-		if err != nil {
-			return err
 		}
 		if check && (status < 200 || status > 299) {
 			return fmt.Errorf("%s %s: answered %d %s: %s", req.Method, address.Host, status, http.StatusText(status), quote(answer))
@@ -95,12 +103,17 @@ func apiURL(c *call, target, query input) (*url.URL, error) {
 	if address.Scheme != "http" && address.Scheme != "https" || address.Host == "" {
 		return nil, fmt.Errorf("input \"url\": must begin with http:// or https:// and name a host")
 	}
-	values := address.Query()
-	err = eachPair(c, query, values.Add)
-	if len(values) > 0 {
-		address.RawQuery = values.Encode()
+	params, err := query.pairs(c)
+	if err != nil {
+		return nil, err
 	}
-	return address, err
+	for _, p := range params { // behind what is there, which is not touched: it may be signed
+		if address.RawQuery != "" {
+			address.RawQuery += "&"
+		}
+		address.RawQuery += url.QueryEscape(p.key) + "=" + url.QueryEscape(spec.Text(p.value))
+	}
+	return address, nil
 }
 
 // apiBody is the raw JSON, or the parameters as one JSON object; nil where
@@ -113,38 +126,35 @@ func apiBody(c *call, isRaw, raw, params input) ([]byte, error) {
 	if useRaw {
 		return []byte(raw.text(c)), nil
 	}
-	list, err := params.list(c)
-	if err != nil || len(list) == 0 {
+	fields, err := params.pairs(c)
+	if err != nil || len(fields) == 0 {
 		return nil, err
 	}
 	var object orderedObject
-	for i, v := range list {
-		field, ok := v.(map[string]any)
-		if !ok {
-			return nil, fmt.Errorf("input \"body_params\": element %d is not {key: ..., value: ...}", i)
-		}
-		object.set(spec.Text(field["key"]), spec.AppendJSON(nil, field["value"]))
+	for _, p := range fields {
+		object.set(p.key, spec.AppendJSON(nil, p.value))
 	}
 	return []byte(object.String()), nil
 }
 
-// eachPair walks a list of {key, value}.
-func eachPair(c *call, in input, use func(key, value string)) error {
-	list, err := in.list(c)
-	if err != nil {
-		return err
-	}
-	for i, v := range list {
-		field, ok := v.(map[string]any)
-		if !ok {
-			return fmt.Errorf("input %q: element %d is not {key: ..., value: ...}", in.name, i)
+func addHeaders(c *call, headers input, req *http.Request) error {
+	pairs, err := headers.pairs(c)
+	for _, p := range pairs {
+		if value := spec.Text(p.value); strings.EqualFold(p.key, "Host") {
+			req.Host = value // net/http passes over the header
+		} else {
+			req.Header.Add(p.key, value)
 		}
-		use(spec.Text(field["key"]), spec.Text(field["value"]))
 	}
-	return nil
+	return err
 }
 
 func send(client *http.Client, req *http.Request) (status int, answer string, err error) {
+	defer func() {
+		if errors.Is(req.Context().Err(), context.DeadlineExceeded) && err != nil {
+			err = fmt.Errorf("no answer within %v", apiTimeout)
+		}
+	}()
 	resp, err := client.Do(req)
 	if err != nil {
 		return 0, "", bare(err)
@@ -165,9 +175,6 @@ func send(client *http.Client, req *http.Request) (status int, answer string, er
 // bare takes the URL out of an error: it may hold a key in its query.
 func bare(err error) error {
 	if urlError := (*url.Error)(nil); errors.As(err, &urlError) {
-		if urlError.Timeout() {
-			return fmt.Errorf("no answer within %v", apiTimeout)
-		}
 		return urlError.Err
 	}
 	return err

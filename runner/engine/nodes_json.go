@@ -2,6 +2,8 @@ package engine
 
 import (
 	"fmt"
+	"maps"
+	"slices"
 	"strings"
 
 	"nightshift/spec"
@@ -27,15 +29,23 @@ func compileReadJSON(s *setup) step {
 		if fields, isMap := v.(map[string]any); isMap {
 			key, ok = fields["key"].(string)
 		}
+		if key == "complete" || key == "json_values" {
+			s.refuse("keys", "key %q cannot be read: the node has an output %s of its own", key, key)
+		}
 		if ok {
 			typ, _ := types[key].(string)
 			outputs = append(outputs, output{key, typ, s.out(key)})
 		}
 	}
+	for _, name := range slices.Sorted(maps.Keys(types)) {
+		if !slices.ContainsFunc(outputs, func(o output) bool { return o.key == name }) {
+			s.refuse("processed_outputs", "processed_outputs names %q, which is not among the keys", name)
+		}
+	}
 	return func(c *call) error {
 		parsed, err := spec.ParseJSON([]byte(text.text(c)))
 		if err != nil {
-			return fmt.Errorf("input \"json_string\" is not JSON: %w", err)
+			return notJSON("json_string", err)
 		}
 		values := make(map[string]any, len(outputs))
 		for _, o := range outputs {
@@ -48,7 +58,7 @@ func compileReadJSON(s *setup) step {
 				if _, isText := v.(string); !isText {
 					v = string(spec.AppendJSON(nil, v))
 				}
-			default:
+			case v != nil:
 				if v, err = spec.Convert(v, o.typ); err != nil {
 					return fmt.Errorf("key %q: %w", o.key, err)
 				}
@@ -80,22 +90,22 @@ func lookUp(v any, key string) (any, bool) {
 func compileWriteJSON(s *setup) step {
 	selected, fields, text, out := s.in("selected"), s.in("fields"), s.in("json_string"), s.out("updated_json")
 	return func(c *call) error {
-		list, err := fields.list(c)
+		pairs, err := fields.pairs(c)
+		if err != nil {
+			return err
+		}
+		how, err := selected.choice(c)
 		if err != nil {
 			return err
 		}
 		var object orderedObject
-		if selected.text(c) == "old" {
+		if how == "old" {
 			if object, err = parseObject(text.text(c)); err != nil {
 				return err
 			}
 		}
-		for i, v := range list {
-			field, ok := v.(map[string]any)
-			if !ok {
-				return fmt.Errorf("input \"fields\": element %d is not {key: ..., value: ...}", i)
-			}
-			object.set(spec.Text(field["key"]), spec.AppendJSON(nil, field["value"]))
+		for _, p := range pairs {
+			object.set(p.key, spec.AppendJSON(nil, p.value))
 		}
 		c.set(out, object.String())
 		return nil

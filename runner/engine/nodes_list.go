@@ -28,9 +28,9 @@ func compileCombineList(s *setup) step {
 		}
 		combined := []any{}
 		for i, v := range all {
-			list, err := toList(v, fmt.Sprintf("list[%d]", i))
+			list, err := toList(v)
 			if err != nil {
-				return err
+				return fmt.Errorf("input \"list\": element %d: %w", i, err)
 			}
 			combined = append(combined, list...)
 		}
@@ -75,7 +75,7 @@ func compileGetListItem(s *setup) step {
 			at += len(list)
 		}
 		if at < 0 || at >= len(list) {
-			return fmt.Errorf("index %d is outside of a list of %d", i, len(list))
+			return fmt.Errorf("input \"index\": %d is outside of a list of %d", i, len(list))
 		}
 		c.set(out, list[at])
 		return nil

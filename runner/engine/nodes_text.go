@@ -27,23 +27,25 @@ func compileCombineText(s *setup) step {
 func compileSplitText(s *setup) step {
 	text, delimiter, character, out := s.in("text"), s.in("delimiter"), s.in("character"), s.out("processed_text")
 	return func(c *call) error {
+		kind, err := delimiter.choice(c)
+		if err != nil {
+			return err
+		}
 		var pieces []string
-		switch kind := delimiter.text(c); kind {
+		switch kind {
 		case "space":
 			pieces = strings.Fields(text.text(c))
 		case "newline":
 			lines := strings.ReplaceAll(text.text(c), "\r\n", "\n")
-			if lines = strings.TrimSuffix(lines, "\n"); lines != "" {
-				pieces = strings.Split(lines, "\n")
+			if lines != "" {
+				pieces = strings.Split(strings.TrimSuffix(lines, "\n"), "\n")
 			}
-		case "character(s)":
+		default:
 			separator := character.text(c)
 			if separator == "" {
 				return fmt.Errorf("input \"character\" is empty, so there is nothing to split at")
 			}
 			pieces = strings.Split(text.text(c), separator)
-		default:
-			return fmt.Errorf("input \"delimiter\": %s is not one of character(s), newline, space", quote(kind))
 		}
 		list := make([]any, len(pieces))
 		for i, piece := range pieces {
@@ -60,8 +62,12 @@ const charactersPerToken = 4
 func compileTextFormatter(s *setup) step {
 	text, formatter, tokens, out := s.in("text"), s.in("formatter"), s.in("max_num_token"), s.out("output")
 	return func(c *call) error {
+		kind, err := formatter.choice(c)
+		if err != nil {
+			return err
+		}
 		in := text.text(c)
-		switch kind := formatter.text(c); kind {
+		switch kind {
 		case "To Uppercase":
 			in = strings.ToUpper(in)
 		case "To Lowercase":
@@ -70,17 +76,15 @@ func compileTextFormatter(s *setup) step {
 			in = properCase(in)
 		case "Trim Spaces":
 			in = strings.TrimSpace(in)
-		case "Truncate":
+		default:
 			limit, err := tokens.integer(c)
 			if err != nil {
 				return err
 			}
 			if limit < 0 {
-				return fmt.Errorf("input \"max_num_token\" is negative")
+				return fmt.Errorf("input \"max_num_token\": %d is negative", limit)
 			}
 			in = truncate(in, limit*charactersPerToken)
-		default:
-			return fmt.Errorf("input \"formatter\": %s is not known", quote(kind))
 		}
 		c.set(out, in)
 		return nil
@@ -88,12 +92,13 @@ func compileTextFormatter(s *setup) step {
 }
 
 // properCase capitalises the first letter of every word and lowers the others;
-// an apostrophe does not end a word.
+// an apostrophe does not end a word, nor does an accent that is a character of
+// its own.
 func properCase(s string) string {
 	inWord := false
 	return strings.Map(func(r rune) rune {
 		begins := !inWord
-		inWord = unicode.IsLetter(r) || unicode.IsDigit(r) || inWord && (r == '\'' || r == '’')
+		inWord = unicode.IsLetter(r) || unicode.IsDigit(r) || inWord && (r == '\'' || r == '’' || unicode.IsMark(r))
 		if begins {
 			return unicode.ToTitle(r)
 		}

@@ -16,17 +16,22 @@ func compileTime(s *setup) step {
 	format, zone, use := s.in("output_format"), s.in("time_node_zone"), s.in("use_delta")
 	size, unit, sign, positive := s.in("delta_value"), s.in("delta_time_unit"), s.in("is_positive"), s.in("is_positive_delta")
 	out := s.out("processed_time")
+	var fixed *time.Location // read once where it is written out
 	if name, ok := zone.literal(); ok {
-		if _, err := time.LoadLocation(spec.Text(name)); err != nil {
-			s.refuse("time_node_zone", "there is no time zone %q; names are such as Europe/Berlin", spec.Text(name))
+		var err error
+		if fixed, err = location(spec.Text(name)); err != nil {
+			s.refuse("time_node_zone", "%v", err)
 		}
 	}
 	return func(c *call) error {
-		location, err := time.LoadLocation(zone.text(c))
-		if err != nil {
-			return fmt.Errorf("input \"time_node_zone\": there is no time zone %s", quote(zone.text(c)))
+		in := fixed
+		if in == nil {
+			var err error
+			if in, err = location(zone.text(c)); err != nil {
+				return fmt.Errorf("input \"time_node_zone\": %w", err)
+			}
 		}
-		now := time.Now().In(location)
+		now := time.Now().In(in)
 		shift, err := use.boolean(c)
 		if err != nil {
 			return err
@@ -40,42 +45,67 @@ func compileTime(s *setup) step {
 			if err != nil {
 				return err
 			}
-			if sign.text(c) == "-" || !forward {
+			direction, err := sign.choice(c)
+			if err != nil {
+				return err
+			}
+			if direction == "-" || !forward {
 				n = -n
 			}
 			if now, err = shifted(now, n, unit.text(c)); err != nil {
 				return err
 			}
 		}
-		layout := map[string]string{"MM/DD/YYYY": "01/02/2006", "MM-DD-YYYY / HH:MM:SS": "01-02-2006 / 15:04:05", "Timestamp": time.RFC3339}[format.text(c)]
-		if layout == "" {
-			return fmt.Errorf("input \"output_format\": %s is not known", quote(format.text(c)))
+		kind, err := format.choice(c)
+		if err != nil {
+			return err
 		}
-		c.set(out, now.Format(layout))
+		c.set(out, now.Format(timeLayouts[kind]))
 		return nil
 	}
+}
+
+var timeLayouts = map[string]string{
+	"MM/DD/YYYY":            "01/02/2006",
+	"MM-DD-YYYY / HH:MM:SS": "01-02-2006 / 15:04:05",
+	"Timestamp":             time.RFC3339,
+}
+
+// location is a time zone by its IANA name. Go has two names more, "" for UTC
+// and Local for the machine's own.
+func location(name string) (*time.Location, error) {
+	l, err := time.LoadLocation(name)
+	if err != nil || name == "" || name == "Local" {
+		return nil, fmt.Errorf("there is no time zone %s; names are such as Europe/Berlin", quote(name))
+	}
+	return l, nil
 }
 
 // shifted moves a time; days and weeks are those of the calendar, so that the
 // hour stays when the clocks change.
 func shifted(t time.Time, n int, unit string) (time.Time, error) {
-	const most = math.MaxInt32
-	if n > most || n < -most {
-		return t, fmt.Errorf("input \"delta_value\": %d is too large", n)
+	seconds := map[string]int{"seconds": 1, "minutes": 60, "hours": 3600}
+	days := map[string]int{"days": 1, "weeks": 7}
+	unit = strings.ToLower(unit)
+	moved := t
+	switch {
+	case n > math.MaxInt32 || n < math.MinInt32:
+		return t, fmt.Errorf("input \"delta_value\": %d does not fit into 32 bits", n)
+	case seconds[unit] > 0: // not Add: a Duration ends after 292 years
+		moved = time.Unix(t.Unix()+int64(n)*int64(seconds[unit]), int64(t.Nanosecond())).In(t.Location())
+	case days[unit] > 0:
+		moved = t.AddDate(0, 0, n*days[unit])
+	default:
+		return t, fmt.Errorf("input \"delta_time_unit\": %s is not one of days, hours, minutes, seconds, weeks", quote(unit))
 	}
-	switch strings.ToLower(unit) {
-	case "seconds":
-		return t.Add(time.Duration(n) * time.Second), nil
-	case "minutes":
-		return t.Add(time.Duration(n) * time.Minute), nil
-	case "hours":
-		return t.Add(time.Duration(min(max(n, -2_000_000), 2_000_000)) * time.Hour), nil
-	case "days":
-		return t.AddDate(0, 0, n), nil
-	case "weeks":
-		return t.AddDate(0, 0, 7*n), nil
+	if year := moved.Year(); year < 0 || year > 9999 {
+		return t, fmt.Errorf("input \"delta_value\": %d %s from now is outside of the years 0 to 9999", n, unit)
 	}
-	return t, fmt.Errorf("input \"delta_time_unit\": %s is not one of days, hours, minutes, seconds, weeks", quote(unit))
+	return moved, nil
+}
+
+var waitUnits = map[string]time.Duration{
+	"nanos": time.Nanosecond, "micros": time.Microsecond, "milliseconds": time.Millisecond, "seconds": time.Second,
 }
 
 func compileWait(s *setup) step {
@@ -85,14 +115,16 @@ func compileWait(s *setup) step {
 		if err != nil {
 			return err
 		}
-		one, ok := map[string]time.Duration{"nanos": time.Nanosecond, "micros": time.Microsecond, "milliseconds": time.Millisecond, "seconds": time.Second}[unit.text(c)]
+		word, err := unit.choice(c)
+		if err != nil {
+			return err
+		}
+		one := waitUnits[word]
 		switch {
-		case !ok:
-			return fmt.Errorf("input \"wait_time_type\": %s is not one of micros, milliseconds, nanos, seconds", quote(unit.text(c)))
 		case n < 0:
-			return fmt.Errorf("input \"wait_time\" is negative")
+			return fmt.Errorf("input \"wait_time\": %d is negative", n)
 		case n > int(math.MaxInt64/one):
-			return fmt.Errorf("input \"wait_time\": %d %s is too long", n, unit.text(c))
+			return fmt.Errorf("input \"wait_time\": %d %s is too long", n, word)
 		}
 		timer := time.NewTimer(time.Duration(n) * one)
 		defer timer.Stop()
@@ -109,20 +141,24 @@ func compileWait(s *setup) step {
 func compileConvertType(s *setup) step {
 	value, target, out := s.in("value"), s.in("target_type"), s.out("output")
 	return func(c *call) error {
+		typ, err := target.choice(c)
+		if err != nil {
+			return err
+		}
 		var v any
-		var err error
-		switch typ := target.text(c); typ {
+		switch typ {
 		case "timestamp":
 			v, err = timestamp(value.text(c))
 		case "bool":
 			v, err = boolean(value.text(c))
-		case "int32", "float":
-			v, err = spec.Convert(value.value(c), typ)
 		default:
-			err = fmt.Errorf("input \"target_type\": %s is not one of bool, float, int32, timestamp", quote(typ))
+			v, err = spec.Convert(value.value(c), typ)
+		}
+		if err != nil {
+			return fmt.Errorf("input \"value\": %w", err)
 		}
 		c.set(out, v)
-		return err
+		return nil
 	}
 }
 

@@ -2,7 +2,9 @@ package engine
 
 import (
 	"bytes"
+	"errors"
 	"fmt"
+	"io"
 	"slices"
 	"strings"
 
@@ -24,7 +26,7 @@ func parseObject(text string) (orderedObject, error) {
 	d := jsontext.NewDecoder(strings.NewReader(text))
 	if d.PeekKind() != '{' {
 		if _, err := spec.ParseJSON([]byte(text)); err != nil {
-			return nil, fmt.Errorf("input \"json_string\" is not JSON: %w", err)
+			return nil, notJSON("json_string", err)
 		}
 		return nil, fmt.Errorf("input \"json_string\" is not a JSON object")
 	}
@@ -45,7 +47,10 @@ func parseObject(text string) (orderedObject, error) {
 		_, err = d.ReadToken() // the closing brace
 	}
 	if err != nil {
-		return nil, fmt.Errorf("input \"json_string\" is not JSON: %w", err)
+		return nil, notJSON("json_string", err)
+	}
+	if _, err := d.ReadToken(); err != io.EOF {
+		return nil, notJSON("json_string", errors.New("something follows the JSON value"))
 	}
 	return o, nil
 }

@@ -3,6 +3,7 @@ package engine
 import (
 	"fmt"
 	"slices"
+	"strings"
 
 	"nightshift/schema"
 	"nightshift/spec"
@@ -63,8 +64,11 @@ func (e *Engine) Check(p *spec.Pipeline) schema.Problems {
 func (e *Engine) compile(p *spec.Pipeline) (*program, schema.Problems) {
 	var problems schema.Problems
 	levels, cycle := p.Levels()
-	if cycle != nil || p.Nodes == nil {
-		return nil, schema.Problems{{Message: fmt.Sprintf("pipeline %s has no graph that can be run", p.Name)}}
+	switch {
+	case cycle != nil:
+		return nil, schema.Problems{{Message: "nodes refer to one another in a circle: " + strings.Join(cycle, " -> ")}}
+	case p.Nodes == nil:
+		return nil, schema.Problems{{Message: fmt.Sprintf("pipeline %s has no nodes that could be run", p.Name)}}
 	}
 	nodes := slices.Concat(levels...)
 	g := &program{nodes: make([]*node, len(nodes))}
@@ -87,6 +91,7 @@ func (e *Engine) compile(p *spec.Pipeline) (*program, schema.Problems) {
 		}
 		s := &setup{engine: e, spec: n, slots: slots, program: g}
 		s.refuseWhatIsLater()
+		s.refuseDangling(p)
 		made := &node{name: n.Name, typ: n.Type, blocking: kind.blocking, complete: slots[[2]string{n.Name, "complete"}].slot}
 		made.step = kind.compile(s)
 		made.wire(n, kind, slots, index)
@@ -153,15 +158,27 @@ func (s *setup) refuseWhatIsLater() {
 	}
 }
 
-// in gives an input: what the author wrote, else the published default.
-func (s *setup) in(name string) input {
-	value, given := s.spec.Inputs[name]
-	if !given {
-		if t := schema.LookupNodeType(s.spec.Type); t != nil {
-			value = t.Setting(s.spec.Inputs, name)
+// refuseDangling reports references to nothing. spec has found none in what the
+// author wrote, but node inputs may have been overridden since.
+func (s *setup) refuseDangling(p *spec.Pipeline) {
+	for input, ref := range s.spec.Refs() {
+		if _, ok := s.slots[[2]string{ref.Node, ref.Output}]; ok {
+			continue
+		}
+		if target := p.Node(ref.Node); target == nil || Runs(target.Type) {
+			s.refuse(input, "{{ %s.%s }} refers to nothing", ref.Node, ref.Output)
 		}
 	}
-	return input{name: name, template: s.bind(value)}
+}
+
+// in gives an input: what the author wrote, else the published default.
+func (s *setup) in(name string) input {
+	field, _ := schema.LookupNodeType(s.spec.Type).Input(name)
+	value, given := s.spec.Inputs[name]
+	if !given {
+		value = field.Default
+	}
+	return input{name: name, template: s.bind(value), choices: field.Enum}
 }
 
 // bind parses a value and gives its references their slots.

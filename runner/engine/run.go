@@ -113,27 +113,19 @@ func (r *run) nodes() (failure error) {
 	var buf [64]int
 	ready := append(buf[:0], r.program.roots...)
 	working := 0
-	cancelled := r.ctx.Done()
 	for len(ready) > 0 || working > 0 {
-		if len(ready) == 0 || failure != nil {
-			ready = ready[:0]
-			select {
-			case end := <-r.ended:
-				working--
-				ready = r.finish(end.node, end.err, ready, &failure)
-			case <-cancelled:
-				cancelled = nil
-				if failure == nil {
-					failure = r.ctx.Err()
-				}
-			}
-			continue
-		}
-		if r.ctx.Err() != nil {
+		if failure == nil {
 			failure = r.ctx.Err()
-			if working == 0 {
+		}
+		if failure != nil { // nothing more is begun, also not what a late success made ready
+			if ready = ready[:0]; working == 0 {
 				return failure
 			}
+		}
+		if len(ready) == 0 {
+			end := <-r.ended // also on a cancellation: they all hear of it
+			working--
+			ready = r.finish(end.node, end.err, ready, &failure)
 			continue
 		}
 		i := ready[0]
@@ -147,9 +139,6 @@ func (r *run) nodes() (failure error) {
 			go func() { r.ended <- ending{i, protect(n, c)} }()
 		default:
 			ready = r.finish(i, protect(n, c), ready, &failure)
-		}
-		if failure != nil && working == 0 {
-			return failure
 		}
 	}
 	return failure
