@@ -17,7 +17,7 @@ func inputsSchema(t *NodeType) map[string]any {
 		if f.Required && len(f.When) > 0 {
 			conditional = append(conditional, map[string]any{
 				"if":   whenSchema(t, f.When),
-				"then": map[string]any{"required": []any{f.Name}},
+				"then": map[string]any{"required": []any{f.Name}, "because": "; it is required with " + f.When.String()},
 			})
 		}
 	}

@@ -96,6 +96,9 @@ func DidYouMean(word string, candidates []string) string {
 	folded := fold(word)
 	for _, c := range candidates {
 		d := levenshtein.ComputeDistance(folded, fold(c))
+		if d > 0 && d >= len(folded) {
+			continue // nothing in common
+		}
 		if d < bestDistance || d == bestDistance && best != "" && c < best {
 			best, bestDistance = c, d
 		}

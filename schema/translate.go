@@ -47,6 +47,7 @@ func (t *translator) leaf(e *jsonschema.ValidationError) {
 		t.badName(e, tokens, rule)
 		return
 	}
+	named := subject(words)
 	switch keyword(e) {
 	case "additionalProperties":
 		for i := 0; i+1 < len(node.Content); i += 2 {
@@ -59,30 +60,31 @@ func (t *translator) leaf(e *jsonschema.ValidationError) {
 	case "required":
 		for _, name := range rule["required"].([]any) {
 			if child(node, name.(string)) == nil {
-				t.add(node, "%q is missing%s", name, in(words))
+				because, _ := rule["because"].(string)
+				t.add(node, "%q is missing%s%s", name, in(words), because)
 			}
 		}
-	case "enum", "const":
+	case "enum":
 		allowed := anyStrings(rule["enum"])
 		hint := ""
 		if node.Kind == yaml.ScalarNode {
 			hint = DidYouMean(node.Value, allowed)
 		}
-		t.add(node, "%s is %s, but must be %s%s", words, describe(node), oneOf(allowed), hint)
+		t.add(node, "%s is %s, but must be %s%s", named, describe(node), oneOf(allowed), hint)
 	case "type":
-		t.add(node, "%s is %s, but must be %s", words, describe(node), expectation(rule))
+		t.add(node, "%s is %s, but must be %s", named, describe(node), expectation(rule))
 	case "pattern":
-		t.add(node, "%s is %s, but must be %s", words, describe(node), expectation(rule))
+		t.add(node, "%s is %s, but must be %s", named, describe(node), expectation(rule))
 	case "minLength", "minItems", "minProperties":
-		t.add(node, "%s is empty", words)
+		t.add(node, "%s is empty", named)
 	case "minimum":
-		t.add(node, "%s is %s, but must be at least %v", words, describe(node), rule["minimum"])
+		t.add(node, "%s is %s, but must be at least %v", named, describe(node), rule["minimum"])
 	case "maximum":
-		t.add(node, "%s is %s, but must be at most %v", words, describe(node), rule["maximum"])
+		t.add(node, "%s is %s, but must be at most %v", named, describe(node), rule["maximum"])
 	case "exclusiveMinimum":
-		t.add(node, "%s is %s, but must be more than %v", words, describe(node), rule["exclusiveMinimum"])
+		t.add(node, "%s is %s, but must be more than %v", named, describe(node), rule["exclusiveMinimum"])
 	default:
-		t.add(node, "%s: %s", words, e.Message)
+		t.add(node, "%s: %s", named, e.Message)
 	}
 }
 
@@ -106,6 +108,14 @@ func (t *translator) badName(e *jsonschema.ValidationError, tokens []string, rul
 	}
 	message, _ := rule["patternErrorMessage"].(string)
 	t.add(place, "name %q%s is not allowed: it must consist of %s", name, in(words), message)
+}
+
+// subject names what a message is about; the root has no other name.
+func subject(words string) string {
+	if words == "" {
+		return "the file"
+	}
+	return words
 }
 
 func (t *translator) add(n *yaml.Node, format string, args ...any) {

@@ -50,8 +50,10 @@ func scalar(n *yaml.Node) (any, error) {
 		return nil, nil
 	case "!!bool":
 		var b bool
-		err := n.Decode(&b)
-		return b, err
+		if err := n.Decode(&b); err != nil {
+			return nil, fmt.Errorf("%s is not true or false", n.Value)
+		}
+		return b, nil
 	case "!!int":
 		i, ok := new(big.Int).SetString(strings.ReplaceAll(strings.TrimPrefix(n.Value, "+"), "_", ""), 0)
 		if !ok {

@@ -41,13 +41,16 @@ func (d *document) checkPipelineForm(p *Pipeline, backend string) bool {
 	if n == nil || n.Kind != yaml.MappingNode {
 		return false
 	}
+	if len(n.Content) == 0 {
+		return false // the schema has said so
+	}
 	given := func(key string) bool { return valueOf(n, key) != nil }
 	switch {
 	case given("nodes") && given("file"):
 		d.report(d.problem(keyOf(n, "file"), "pipeline has both nodes and file; one must go"))
 	case given("id") && (given("nodes") || given("file") || given("name")):
 		d.report(d.problem(keyOf(n, "id"), "pipeline has an id, so it runs what is saved: name, nodes and file must go"))
-	case (given("nodes") || given("file")) && p.Name == "" && p.doc.root != nil:
+	case (given("nodes") || given("file")) && p.Name == "" && p.at != nil && p.at.Kind == yaml.MappingNode:
 		p.doc.report(p.doc.problem(p.at, "\"name\" is missing in pipeline: it is saved under its name"))
 	case !given("nodes") && !given("file") && backend != "vectorshift":
 		d.report(d.problem(n, "pipeline has no nodes: only backend vectorshift runs pipelines that are saved elsewhere"))
@@ -58,19 +61,24 @@ func (d *document) checkPipelineForm(p *Pipeline, backend string) bool {
 func (d *document) checkInputs(n *Node, backend string) {
 	t := schema.LookupNodeType(n.Type)
 	if t == nil {
-		if backend != "vectorshift" && n.Type != "" {
+		if typ := valueOf(n.at, "type"); backend != "vectorshift" && n.Type != "" && typ.ShortTag() == "!!str" {
 			d.report(n.Problem("type", "there is no node type %q%s", n.Type, schema.DidYouMean(n.Type, schema.NodeTypes())))
 		}
 		return
 	}
 	inputs := n.inputsAt
-	if inputs == nil || inputs.Kind != yaml.MappingNode {
+	if inputs != nil && inputs.Kind != yaml.MappingNode {
+		return // the schema has said so
+	}
+	if inputs == nil {
 		inputs = &yaml.Node{Kind: yaml.MappingNode, Line: n.key.Line, Column: n.key.Column}
 	}
-	d.report(schema.ValidateInputs(t, inputs, "node "+n.Name)...)
+	problems := schema.ValidateInputs(t, inputs, "node "+n.Name)
+	n.wrongInputs = len(problems) > 0
+	d.report(problems...)
 	for name := range n.CyclicInputs {
 		if _, ok := t.Input(name); !ok && !t.OpenInputs {
-			d.report(d.problem(keyOf(valueOf(n.at, "cyclic_inputs"), name), "node %s has no input %q", n.Name, name))
+			d.report(d.problem(keyOf(valueOf(n.at, "cyclic_inputs"), name), "node %s (%s) has no input %q%s", n.Name, n.Type, name, schema.DidYouMean(name, inputNames(t))))
 		}
 	}
 }
@@ -84,7 +92,10 @@ func (d *document) checkRefs(p *Pipeline, n *Node) {
 					d.report(d.problem(s, "{{ %s.%s }}: %s", ref.Node, ref.Output, message))
 				}
 			}
-			for _, m := range bareReference.FindAllStringSubmatch(s.Value, -1) {
+			for _, m := range likeReference.FindAllStringSubmatch(s.Value, -1) {
+				if nodeReference.MatchString(m[0]) {
+					continue
+				}
 				if target := p.Node(m[1]); target != nil {
 					d.report(d.problem(s, "%s names a node, but no output of it; write {{ %s.%s }}", m[0], m[1], outputNames(target)[0]))
 				} else {
@@ -115,11 +126,22 @@ func (p *Pipeline) wrong(ref *Ref) string {
 	if slices.Contains(names, ref.Output) {
 		return ""
 	}
+	if target.wrongInputs && slices.ContainsFunc(t.Outputs, func(o schema.Output) bool { return o.Name == ref.Output }) {
+		return ""
+	}
 	hint := schema.DidYouMean(ref.Output, names)
 	if hint == "" {
 		hint = "; it has " + strings.Join(names, ", ")
 	}
 	return fmt.Sprintf("node %s (%s) has no output %q%s", ref.Node, target.Type, ref.Output, hint)
+}
+
+func inputNames(t *schema.NodeType) []string {
+	var names []string
+	for _, f := range slices.Concat(t.Inputs, schema.CommonInputs()) {
+		names = append(names, f.Name)
+	}
+	return names
 }
 
 func outputNames(n *Node) []string {
@@ -183,7 +205,7 @@ func (d *document) checkResults(f *File) {
 	if at == nil {
 		return
 	}
-	for _, m := range bareReference.FindAllStringSubmatch(f.Results, -1) {
+	for _, m := range likeReference.FindAllStringSubmatch(f.Results, -1) {
 		if m[1] != "date" && m[1] != "batch" {
 			d.report(d.problem(at, "%s is not known in a results path; there are {{ date }} and {{ batch }}", m[0]))
 		}

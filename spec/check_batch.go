@@ -8,7 +8,6 @@ import (
 	"slices"
 	"strings"
 
-	"github.com/bmatcuk/doublestar/v4"
 	"gopkg.in/yaml.v3"
 
 	"nightshift/schema"
@@ -82,9 +81,16 @@ func (d *document) checkMap(b *Batch) bool {
 				}
 			}
 			for _, m := range bareReference.FindAllStringSubmatch(s.Value, -1) {
-				d.report(d.problem(s, "%s is no column; write {{ row.%s }}", m[0], m[1]))
+				name := m[1]
+				if name == "row" {
+					name = "column"
+				}
+				d.report(d.problem(s, "%s is no column; write {{ row.%s }}", m[0], name))
 			}
 		})
+	}
+	if at != nil && at.Kind != yaml.MappingNode {
+		return false // the schema has said so
 	}
 	m := b.mapper()
 	switch {
@@ -126,12 +132,10 @@ func (d *document) checkOverrides(b *Batch) {
 		if t == nil || t.OpenInputs {
 			continue
 		}
-		if _, ok := t.Input(input); !ok {
-			var names []string
-			for _, f := range t.Inputs {
-				names = append(names, f.Name)
-			}
-			d.report(d.problem(keyOf(at, key), "node %s (%s) has no input %q%s", name, n.Type, input, schema.DidYouMean(input, names)))
+		if input == "" {
+			d.report(d.problem(keyOf(at, key), "%q names no input of the node; keys are node.input, such as %s.%s", key, name, inputNames(t)[0]))
+		} else if _, ok := t.Input(input); !ok {
+			d.report(d.problem(keyOf(at, key), "node %s (%s) has no input %q%s", name, n.Type, input, schema.DidYouMean(input, inputNames(t))))
 		}
 	}
 }
@@ -139,13 +143,13 @@ func (d *document) checkOverrides(b *Batch) {
 // checkFrom looks whether a source is there and, of a table, whether it has the
 // columns that are asked for.
 func (d *document) checkFrom(b *Batch, n *yaml.Node, columns bool) {
-	if n.Kind != yaml.ScalarNode || n.Value == "-" {
+	if n.Kind != yaml.ScalarNode || n.ShortTag() != "!!str" || n.Value == "" || n.Value == "-" {
 		return
 	}
 	path := d.path(n.Value)
 	if isGlob(n.Value) {
-		if matches, err := doublestar.FilepathGlob(path, doublestar.WithFilesOnly()); err != nil {
-			d.report(d.problem(n, "%q is not a pattern: %v", n.Value, err))
+		if matches, err := d.glob(n.Value); err != nil {
+			d.report(d.problem(n, "%q is not a pattern: a bracket in it is not closed", n.Value))
 		} else if len(matches) == 0 {
 			d.report(d.problem(n, "no file matches %q", n.Value))
 		}
@@ -185,9 +189,11 @@ func (d *document) checkHeader(b *Batch, n *yaml.Node, path string) {
 	if _, err := r.Peek(1); err != nil {
 		return // empty: found when the rows are counted
 	}
-	header, problem := csvHeader(csv.NewReader(bufio.NewReader(r)).Read())
-	if problem != "" {
-		d.report(schema.Problem{File: path, Line: 1, Col: 1, Message: problem})
+	limited := csv.NewReader(bufio.NewReader(&rowLimit{from: r, left: maxRow}))
+	record, err := limited.Read()
+	header, problem := csvHeader(path, record, err)
+	if problem != nil {
+		d.report(*problem)
 		return
 	}
 	d.checkColumns(b, header, n)
@@ -203,7 +209,12 @@ func (d *document) checkColumns(b *Batch, columns []string, at *yaml.Node) {
 	for _, place := range []*yaml.Node{valueOf(b.at, "map"), valueOf(b.at, "key")} {
 		eachScalar(place, func(s *yaml.Node) {
 			for ref := range parseRowTemplate(s.Value).Refs() {
-				if _, ok := row[ref.Output]; !ok && !used[ref.Output] {
+				_, ok := row[ref.Output]
+				if b.Source.axes != nil && !ok { // values of a matrix may be maps
+					outer, _, _ := strings.Cut(ref.Output, ".")
+					_, ok = row[outer]
+				}
+				if !ok && !used[ref.Output] {
 					d.report(d.problem(s, "{{ row.%s }}: there is no such column%s", ref.Output, columnHint(ref.Output, columns)))
 				}
 				used[ref.Output] = true

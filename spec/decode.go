@@ -1,6 +1,7 @@
 package spec
 
 import (
+	"encoding/json"
 	"math"
 	"strconv"
 	"strings"
@@ -19,8 +20,12 @@ func (d *document) decode() *File {
 	d.text(valueOf(d.root, "results"), "path", &f.Results)
 	f.Run = d.decodeRun(valueOf(d.root, "run"), f.Run)
 	rehearse := valueOf(d.root, "rehearse")
-	d.duration(rehearse, "latency", &f.Rehearse.Latency)
-	f.Rehearse.Failures, _ = percentage(scalarText(rehearse, "failures"))
+	if scalarText(rehearse, "latency") == "0s" {
+		f.Rehearse.Latency = 0 // imitated calls may take no time at all
+	} else {
+		d.duration(rehearse, "latency", &f.Rehearse.Latency)
+	}
+	d.percentage(rehearse, "failures", &f.Rehearse.Failures)
 	f.Pipeline = d.decodePipeline(valueOf(d.root, "pipeline"))
 	batches := valueOf(d.root, "batches")
 	if batches != nil && batches.Kind == yaml.MappingNode {
@@ -56,10 +61,9 @@ func (d *document) decodeRun(n *yaml.Node, r Run) Run {
 	d.integer(valueOf(n, "rate"), "requests_per_minute", &r.Rate.RequestsPerMinute)
 
 	stop := valueOf(n, "stop")
-	if share, ok := percentage(scalarText(stop, "failures")); ok {
-		r.Stop.FailureShare = share
-	} else {
-		d.integer(stop, "failures", &r.Stop.FailureCount)
+	d.integer(stop, "failures", &r.Stop.FailureCount)
+	if d.percentage(stop, "failures", &r.Stop.FailureShare) && r.Stop.FailureShare == 0 {
+		d.report(d.problem(valueOf(stop, "failures"), "run.stop.failures must be more than 0%%; write 1 to stop at the first failure"))
 	}
 	budget := valueOf(stop, "budget")
 	d.number(budget, "usd", &r.Stop.BudgetUSD)
@@ -83,8 +87,9 @@ func (d *document) decodePipeline(n *yaml.Node) *Pipeline {
 	d.text(n, "name", &p.Name)
 	d.text(n, "id", &p.ID)
 	d.text(n, "description", &p.Description)
-	if path := scalarText(n, "file"); path != "" && valueOf(n, "nodes") == nil {
-		inner := d.loadPipelineFile(path)
+	// A pipeline file cannot name another one, which might be itself.
+	if path := scalarText(n, "file"); path != "" && valueOf(n, "nodes") == nil && !d.inner {
+		inner := d.loadPipelineFile(valueOf(n, "file"), path)
 		name := p.Name
 		if p = inner.decodePipeline(inner.root); name != "" {
 			p.Name = name
@@ -132,6 +137,7 @@ func (d *document) decodeSource(n *yaml.Node) Source {
 		s.inline = list
 	}
 	if matrix := valueOf(n, "matrix"); matrix != nil && matrix.Kind == yaml.MappingNode {
+		s.at = d.problem(matrix, "")
 		values, names := d.mapping(matrix)
 		for _, name := range names {
 			if axis, ok := values[name].([]any); ok {
@@ -182,15 +188,36 @@ func (d *document) text(n *yaml.Node, key string, to *string) {
 }
 
 func (d *document) integer(n *yaml.Node, key string, to *int) {
-	if f, err := strconv.ParseFloat(scalarText(n, key), 64); err == nil && f == math.Trunc(f) && math.Abs(f) < 1<<53 {
+	var f float64
+	if v := valueOf(n, key); !readNumber(v, &f) || f != math.Trunc(f) {
+		return // the schema has said so
+	} else if math.Abs(f) >= 1<<53 {
+		d.report(d.problem(v, "%s is too large a number", v.Value))
+	} else {
 		*to = int(f)
 	}
 }
 
 func (d *document) number(n *yaml.Node, key string, to *float64) {
-	if f, err := strconv.ParseFloat(scalarText(n, key), 64); err == nil {
-		*to = f
+	readNumber(valueOf(n, key), to)
+}
+
+// readNumber reads every form that YAML has for a number, 5_000 and 0x10 too.
+func readNumber(n *yaml.Node, to *float64) bool {
+	if n == nil {
+		return false
 	}
+	v, err := schema.Value(n)
+	number, ok := v.(json.Number)
+	if err != nil || !ok {
+		return false
+	}
+	f, err := strconv.ParseFloat(string(number), 64)
+	if err != nil {
+		return false
+	}
+	*to = f
+	return true
 }
 
 func (d *document) boolean(n *yaml.Node, key string, to *bool) {
@@ -204,25 +231,31 @@ func (d *document) boolean(n *yaml.Node, key string, to *bool) {
 
 func (d *document) duration(n *yaml.Node, key string, to *time.Duration) {
 	text := scalarText(n, key)
-	if text == "" {
-		return
+	if text == "" || valueOf(n, key).ShortTag() != "!!str" {
+		return // the schema has said so
 	}
 	duration, err := time.ParseDuration(text)
 	switch {
-	case err != nil && strings.Trim(text, "0123456789.hms") == "":
+	case err != nil && strings.Trim(text, "0123456789.hms") == "" && strings.ContainsAny(text, "hms"):
 		d.report(d.problem(valueOf(n, key), "%s is too long a time", text))
-	case err == nil && duration <= 0:
+	case err == nil && duration == 0:
 		d.report(d.problem(valueOf(n, key), "%s must be longer than nothing", key))
-	case err == nil:
+	case err == nil && duration > 0:
 		*to = duration
 	}
 }
 
-func percentage(s string) (share float64, ok bool) {
-	number, ok := strings.CutSuffix(s, "%")
-	if !ok {
-		return 0, false
-	}
+// percentage reads a share, and tells whether it is one.
+func (d *document) percentage(n *yaml.Node, key string, share *float64) bool {
+	number, ok := strings.CutSuffix(scalarText(n, key), "%")
 	f, err := strconv.ParseFloat(number, 64)
-	return f / 100, err == nil
+	switch {
+	case !ok || err != nil || f < 0:
+		return false
+	case f > 100:
+		d.report(d.problem(valueOf(n, key), "%s is more than all; the most is 100%%", scalarText(n, key)))
+		return false
+	}
+	*share = f / 100
+	return true
 }

@@ -28,7 +28,7 @@ func ReadEnvFile(path string) (map[string]string, error) {
 		name, value, ok := strings.Cut(strings.TrimPrefix(line, "export "), "=")
 		name = strings.TrimSpace(name)
 		if ok {
-			value, ok = envValue(strings.TrimSpace(value))
+			value, ok = envValue(value)
 		}
 		if !ok || !isVariable(name) {
 			problems = append(problems, schema.Problem{File: path, Line: i + 1, Col: 1, Message: "not a line of the form NAME=value"})
@@ -43,14 +43,12 @@ func ReadEnvFile(path string) (map[string]string, error) {
 }
 
 func envValue(s string) (string, bool) {
-	if s == "" {
-		return "", true
+	plain, _, _ := strings.Cut(s, " #")
+	s = strings.TrimSpace(s)
+	if s == "" || s[0] != '"' && s[0] != '\'' {
+		return strings.TrimSpace(plain), true
 	}
 	quote := s[0]
-	if quote != '"' && quote != '\'' {
-		value, _, _ := strings.Cut(s, " #")
-		return strings.TrimSpace(value), true
-	}
 	var b strings.Builder
 	for i := 1; i < len(s); i++ {
 		switch c := s[i]; {

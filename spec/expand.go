@@ -75,6 +75,9 @@ func expandText(s string, env Environment) (string, error) {
 // to nothing counts as not set for :- and :?.
 func lookup(body string, env Environment) (string, error) {
 	name, rest, _ := strings.Cut(body, ":")
+	if strings.Contains(rest, "${") {
+		return "", fmt.Errorf("${%s} holds another variable; a default or message is plain text", shorten(body))
+	}
 	if !isVariable(name) {
 		return "", fmt.Errorf("${%s} does not name a variable; write $${ for plain text", shorten(body))
 	}
@@ -91,7 +94,9 @@ func lookup(body string, env Environment) (string, error) {
 		}
 		return value, nil
 	case strings.HasPrefix(rest, "?"):
-		if value == "" {
+		if value == "" && rest == "?" {
+			return "", fmt.Errorf("variable %s is not set", name)
+		} else if value == "" {
 			return "", fmt.Errorf("variable %s is not set: %s", name, rest[1:])
 		}
 		return value, nil

@@ -50,6 +50,7 @@ type Node struct {
 	CyclicInputs  map[string]any
 
 	key, at, inputsAt *yaml.Node
+	wrongInputs       bool // which outputs there are may hang on them
 	doc               *document
 }
 

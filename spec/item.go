@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"math"
+	"slices"
 	"strconv"
 
 	"nightshift/schema"
@@ -15,8 +16,8 @@ import (
 type Item struct {
 	ID     string         // the key, or the hash of the inputs; the same in every invocation
 	Index  int            // place in the batch, from 0
-	Inputs map[string]any // input node name to plain value; nil where Err is set
-	Digest string         // 32 hex digits over the inputs; "" where Err is set
+	Inputs map[string]any // input node name to plain value; nil where Err is of class InvalidInput
+	Digest string         // 32 hex digits over the inputs; "" where there are none
 	Err    *ItemError     // why the item cannot be run
 }
 
@@ -47,7 +48,7 @@ func (b *Batch) Items(stdin io.Reader, yield func(Item) bool) error {
 
 func (b *Batch) items(stdin io.Reader, identify bool, yield func(Item) bool) error {
 	m := b.mapper()
-	ids := identifier{keyed: b.Key != "", skip: !identify && b.Key == ""}
+	ids := identifier{lines: b.Source.oneFile(), skip: !identify && b.Key == ""}
 	index := 0
 	return b.Source.rows(stdin, func(r row) bool {
 		item := Item{Index: index}
@@ -60,6 +61,7 @@ func (b *Batch) items(stdin io.Reader, identify bool, yield func(Item) bool) err
 			item.Inputs = nil
 			item.Err = &ItemError{Class: InvalidInput, Problem: r.place}
 			item.Err.Problem.Message = b.doc.redact.Text(err.Error())
+			item.Err.Problem.Snippet = b.doc.redact.Text(r.place.Snippet)
 		}
 		ids.identify(&item, key, r)
 		index++
@@ -69,7 +71,7 @@ func (b *Batch) items(stdin io.Reader, identify bool, yield func(Item) bool) err
 
 // identifier gives items their ids, which are unique within a batch.
 type identifier struct {
-	keyed   bool
+	lines   bool // rows are told apart by their lines, else by their numbers
 	skip    bool // nobody wants to know the ids
 	seen    seen
 	scratch []byte
@@ -104,7 +106,10 @@ func (d *identifier) identify(item *Item, key string, r row) {
 	case *number == 0:
 		*number = 1
 		if key != "" {
-			*number = uint32(min(max(r.place.Line, 1), math.MaxUint32))
+			*number = uint32(min(item.Index+1, math.MaxUint32))
+			if d.lines {
+				*number = uint32(min(max(r.place.Line, 1), math.MaxUint32))
+			}
 		}
 	case key == "":
 		*number++
@@ -112,6 +117,9 @@ func (d *identifier) identify(item *Item, key string, r row) {
 	case item.Err == nil:
 		p := r.place
 		p.Message = fmt.Sprintf("key %q is that of line %d too; keys must differ", key, *number)
+		if !d.lines {
+			p.Message = fmt.Sprintf("key %q of row %d of the batch is that of row %d too; keys must differ", key, item.Index+1, *number)
+		}
 		item.Err = &ItemError{Class: DuplicateKey, Problem: p}
 	}
 }
@@ -132,6 +140,7 @@ const maxScanProblems = 20
 // a source that cannot be read twice.
 func (b *Batch) Scan() Scan {
 	var s Scan
+	repeats := 0
 	err := b.items(nil, false, func(item Item) bool {
 		s.Rows++
 		if item.Err != nil {
@@ -139,13 +148,16 @@ func (b *Batch) Scan() Scan {
 			if item.Err.Class == DuplicateKey {
 				s.Duplicates++
 			}
-			if len(s.Problems) < maxScanProblems {
+			// Combinations of a matrix repeat what is wrong with one value.
+			if slices.Contains(s.Problems, item.Err.Problem) {
+				repeats++
+			} else if len(s.Problems) < maxScanProblems {
 				s.Problems = append(s.Problems, item.Err.Problem)
 			}
 		}
 		return true
 	})
-	if more := s.Bad - len(s.Problems); more > 0 {
+	if more := s.Bad - repeats - len(s.Problems); more > 0 {
 		s.Problems = append(s.Problems, b.doc.problem(b.key, "batch %s has %d more rows that cannot be used", b.Name, more))
 	}
 	switch {
@@ -167,7 +179,9 @@ func (b *Batch) Empty() schema.Problem {
 // SourceProblem gives an error of Items its place.
 func (b *Batch) SourceProblem(err error) schema.Problem {
 	if e, ok := err.(*sourceError); ok {
-		return e.Problem
+		p := e.Problem
+		p.Message, p.Snippet = b.doc.redact.Text(p.Message), b.doc.redact.Text(p.Snippet)
+		return p
 	}
 	return b.doc.problem(b.key, "%v", err)
 }

@@ -6,6 +6,8 @@ import (
 	"path/filepath"
 	"slices"
 
+	"gopkg.in/yaml.v3"
+
 	"nightshift/schema"
 )
 
@@ -37,14 +39,17 @@ func parseFile(path string, source []byte, opts Options) (*File, schema.Problems
 	if opts.Env == nil {
 		opts.Env = os.LookupEnv
 	}
-	d := parseDocument(path, source)
-	if d.root == nil || len(d.problems) > 0 {
+	d := parseDocument(path, source, &Redactor{})
+	if d.root == nil {
 		return nil, d.problems.Sort()
 	}
 	d.env = opts.Env
 	d.applySets(opts.Set)
 	d.secretsOf(opts.Env)
 	d.expand(d.root, opts.Env)
+	if !d.readable(d.root) {
+		return nil, d.problems.Sort()
+	}
 	d.report(schema.ValidateBatch(d.root)...)
 
 	// The rest makes sense of what it can even where the schema found mistakes,
@@ -63,21 +68,41 @@ func parseFile(path string, source []byte, opts Options) (*File, schema.Problems
 }
 
 // loadPipelineFile reads the file that `pipeline: {file: ...}` names.
-func (d *document) loadPipelineFile(path string) *document {
+func (d *document) loadPipelineFile(at *yaml.Node, path string) *document {
 	full := d.path(path)
 	source, err := readFile(full)
 	if err != nil {
-		p := &document{file: full, redact: d.redact}
-		p.problems = schema.Problems{{File: full, Message: fmt.Sprintf("cannot read the pipeline file: %v", reason(err))}}
+		d.report(d.problem(at, "cannot read the pipeline file %s: %v", full, reason(err)))
+		return &document{file: full, redact: d.redact, inner: true}
+	}
+	p := parseDocument(full, source, d.redact)
+	p.inner = true
+	if p.root == nil {
 		return p
 	}
-	p := parseDocument(full, source)
-	p.redact = d.redact
-	if p.root != nil && len(p.problems) == 0 {
-		p.expand(p.root, d.env)
-		p.report(schema.ValidatePipeline(p.root)...)
+	p.expand(p.root, d.env)
+	if !p.readable(p.root) {
+		p.root = nil
+		return p
+	}
+	p.report(schema.ValidatePipeline(p.root)...)
+	for _, key := range []string{"id", "file"} {
+		if valueOf(p.root, key) != nil {
+			p.report(p.problem(keyOf(p.root, key), "a pipeline file holds name and nodes; %s belongs into the batch file", key))
+		}
 	}
 	return p
+}
+
+// readable reports values that have no plain form, such as .nan.
+func (d *document) readable(n *yaml.Node) bool {
+	before := len(d.problems)
+	eachScalar(n, func(s *yaml.Node) {
+		if _, err := schema.Value(s); err != nil {
+			d.report(d.problem(s, "%v", err))
+		}
+	})
+	return len(d.problems) == before
 }
 
 // path makes a path of the file relative to the file's folder.

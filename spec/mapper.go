@@ -77,12 +77,13 @@ func (m *mapper) item(row map[string]any) (inputs map[string]any, key string, er
 		inputs = row
 	}
 	if missing == "" {
-		if inputs, err = m.typed(inputs); err != nil {
-			return nil, "", err
-		}
+		inputs, err = m.typed(inputs)
 	}
 	if m.key != nil {
 		key = m.key.Text(get)
+	}
+	if err != nil { // its id is the key all the same, so that it stays when the row is mended
+		return nil, strings.TrimSpace(key), err
 	}
 	if missing != "" {
 		return nil, "", fmt.Errorf("the row has no %q%s", missing, schema.DidYouMean(missing, slices.Sorted(maps.Keys(row))))
@@ -156,7 +157,7 @@ func (m *mapper) suggest(name string) string {
 		return hint
 	}
 	if m.values == nil {
-		return "; with map: the columns that are wanted can be chosen"
+		return "; choose the columns that are wanted with map"
 	}
 	return ""
 }
@@ -169,7 +170,7 @@ func Convert(v any, typ string) (any, error) {
 	case "string", "timestamp":
 		switch v.(type) {
 		case []any, map[string]any:
-			return nil, fmt.Errorf("%s, but must be text", kindOf(v))
+			return nil, fmt.Errorf("it is %s, but must be text", kindOf(v))
 		}
 		return Text(v), nil
 	case "int32", "float":

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"unicode/utf8"
 
 	"github.com/go-json-experiment/json/jsontext"
 
@@ -55,6 +56,10 @@ func jsonlRows(from *bufio.Reader, name string, yield rowFunc) error {
 		} else {
 			var v any
 			v, r.err = reader.parse(line)
+			if syntax := (*jsontext.SyntacticError)(nil); errors.As(r.err, &syntax) {
+				r.place.Col = 1 + utf8.RuneCount(line[:min(int(syntax.ByteOffset), len(line))])
+				r.err = syntax.Err
+			}
 			r.fill(v)
 		}
 		if r.err != nil {
@@ -80,6 +85,9 @@ func (r *row) fill(v any) {
 
 // jsonReason says what is wrong without the package's own prefix.
 func jsonReason(err error) string {
+	if errors.Is(err, io.ErrUnexpectedEOF) {
+		return "it ends too early"
+	}
 	var syntax *jsontext.SyntacticError
 	if errors.As(err, &syntax) {
 		return fmt.Sprintf("%v (after %d bytes)", syntax.Err, syntax.ByteOffset)
@@ -105,7 +113,8 @@ func kindOf(v any) string {
 
 // jsonRows streams a file that holds one JSON list of objects.
 func jsonRows(from *bufio.Reader, name string, yield rowFunc) error {
-	count := &lineCounter{from: from, line: 1}
+	limit := &rowLimit{from: from, left: maxRow}
+	count := &lineCounter{from: limit, line: 1}
 	d := jsontext.NewDecoder(count)
 	fail := func(err error) error {
 		offset := d.InputOffset()
@@ -123,16 +132,21 @@ func jsonRows(from *bufio.Reader, name string, yield rowFunc) error {
 	case err != nil:
 		return fail(err)
 	case start.Kind() != '[':
-		return &sourceError{schema.Problem{File: name, Line: 1, Col: 1, Message: "the file must hold one list of objects, as in [{...}, {...}]"}}
+		return &sourceError{schema.Problem{File: name, Line: 1, Col: 1, Message: "the file must hold one list of objects, as in [{...}, {...}]; for one object a line, say format: jsonl"}}
 	}
 	for d.PeekKind() != ']' {
 		between := bytes.TrimLeft(d.UnreadBuffer(), ", \t\r\n")
 		begin := d.InputOffset() + int64(len(d.UnreadBuffer())-len(between))
 		r := row{place: placeAt(name, count.at(begin))}
 		v, err := readValue(d)
+		if errors.Is(err, errRowTooLong) {
+			r.place.Message = fmt.Sprintf("the row has more than %d MB", maxRow>>20)
+			return &sourceError{r.place}
+		}
 		if err != nil {
 			return fail(err)
 		}
+		limit.left = maxRow
 		if r.fill(v); r.err != nil {
 			r.raw = AppendJSON(nil, v)
 		}

@@ -17,7 +17,7 @@ func yamlRows(from *bufio.Reader, name string, yield rowFunc) error {
 	if err != nil {
 		return fmt.Errorf("cannot read %s: %w", name, reason(err))
 	}
-	d := parseDocument(name, source)
+	d := parseDocument(name, source, &Redactor{})
 	if len(d.problems) > 0 {
 		return &sourceError{d.problems[0]}
 	}
@@ -43,7 +43,7 @@ func nodeRows(d *document, list *yaml.Node, yield rowFunc) {
 			r.values = values
 		}
 		if r.err != nil {
-			r.raw = []byte(n.Value)
+			r.raw = append([]byte(n.Value), AppendJSON(nil, v)...)
 		}
 		if !yield(r) {
 			return
@@ -52,10 +52,10 @@ func nodeRows(d *document, list *yaml.Node, yield rowFunc) {
 }
 
 // matrixRows makes a row of every combination; the last axis turns fastest.
-func matrixRows(axes []axisOf, yield rowFunc) {
+func matrixRows(axes []axisOf, place schema.Problem, yield rowFunc) {
 	at := make([]int, len(axes))
 	for {
-		r := row{values: make(map[string]any, len(axes))}
+		r := row{place: place, values: make(map[string]any, len(axes))}
 		for i, axis := range axes {
 			r.values[axis.name] = axis.values[at[i]]
 		}

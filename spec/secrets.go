@@ -1,9 +1,11 @@
 package spec
 
 import (
+	"cmp"
 	"encoding/json"
 	"io"
 	"slices"
+	"strconv"
 	"strings"
 )
 
@@ -18,6 +20,7 @@ const minSecret = 4
 // Redactor hides nothing.
 type Redactor struct {
 	replacer *strings.Replacer
+	forms    []string // of the secrets, in which they may turn up
 }
 
 // NewRedactor hides the given values, longest first, so that a secret which
@@ -28,16 +31,31 @@ func NewRedactor(values []string) *Redactor {
 		return &Redactor{}
 	}
 	slices.SortFunc(values, func(a, b string) int { return len(b) - len(a) })
-	var pairs []string
+	var forms, pairs []string
 	for _, v := range values {
-		pairs = append(pairs, v, hidden)
-		if quoted, err := json.Marshal(v); err == nil { // as it stands inside JSON text
-			if inner := string(quoted[1 : len(quoted)-1]); inner != v {
-				pairs = append(pairs, inner, hidden)
-			}
+		for _, form := range escaped(v) {
+			forms = append(forms, escaped(form)...) // JSON text inside of JSON text
 		}
 	}
-	return &Redactor{replacer: strings.NewReplacer(pairs...)}
+	slices.SortFunc(forms, func(a, b string) int { return cmp.Or(len(b)-len(a), strings.Compare(a, b)) })
+	forms = slices.Compact(forms)
+	for _, form := range forms {
+		pairs = append(pairs, form, hidden)
+	}
+	return &Redactor{replacer: strings.NewReplacer(pairs...), forms: forms}
+}
+
+// escaped gives a text as it is, as it stands inside JSON text (with and
+// without < escaped), and inside a quoted message.
+func escaped(v string) []string {
+	marshalled, _ := json.Marshal(v)
+	forms := []string{v}
+	for _, quoted := range []string{string(marshalled), string(AppendJSON(nil, v)), strconv.Quote(v)} {
+		if inner := quoted[1 : len(quoted)-1]; !slices.Contains(forms, inner) {
+			forms = append(forms, inner)
+		}
+	}
+	return forms
 }
 
 // Active tells whether there is anything to hide.
@@ -48,7 +66,32 @@ func (r *Redactor) Text(s string) string {
 	if !r.Active() {
 		return s
 	}
+	if strings.Contains(s, cut) {
+		s = r.hideCut(s)
+	}
 	return r.replacer.Replace(s)
+}
+
+// cut is what messages put where they leave out the end of a long value.
+const cut = "…"
+
+// hideCut hides what a message left of a secret that it cut short.
+func (r *Redactor) hideCut(s string) string {
+	pieces := strings.Split(s, cut)
+	for i, piece := range pieces[:len(pieces)-1] {
+		longest := 0
+		for _, form := range r.forms {
+			for n := min(len(form), len(piece)); n >= minSecret && n > longest; n-- {
+				if strings.HasSuffix(piece, form[:n]) {
+					longest = n
+				}
+			}
+		}
+		if longest > 0 {
+			pieces[i] = piece[:len(piece)-longest] + hidden
+		}
+	}
+	return strings.Join(pieces, cut)
 }
 
 // Value hides secrets anywhere in a plain value (see [Text]), keys and numbers

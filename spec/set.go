@@ -29,15 +29,16 @@ func (d *document) applySet(set string, line int) error {
 		return fmt.Errorf("not of the form path=value, such as run.concurrency=4")
 	}
 	value, err := decodeYAML([]byte(text))
-	if err != nil || value == nil || text == "-" { // standard input or output, and no list
+	// A dash is standard input or output and no list, a reference no map in a map.
+	if err != nil || value == nil || text == "-" || strings.HasPrefix(text, "{{") {
 		value = &yaml.Node{Kind: yaml.ScalarNode, Value: text}
 		if text != "" {
 			value.Tag = "!!str"
 		}
 	}
+	mark(value, line)
 	r := resolver{document: d, active: map[*yaml.Node]bool{}}
 	value = r.resolve(value, 0)
-	mark(value, line)
 
 	at := d.root
 	steps := strings.Split(path, ".")

@@ -24,7 +24,8 @@ type Source struct {
 
 	inline *yaml.Node
 	axes   []axisOf
-	from   []*yaml.Node // paths, globs, or "-"
+	at     schema.Problem // the place of the axes
+	from   []*yaml.Node   // paths, globs, or "-"
 	doc    *document
 }
 
@@ -67,6 +68,11 @@ func (s *Source) Rereadable() bool {
 	return true
 }
 
+// oneFile tells whether every row has a line of its own.
+func (s *Source) oneFile() bool {
+	return s.inline != nil || len(s.from) == 1 && s.Format != "file" && !isGlob(s.from[0].Value)
+}
+
 // Describe says in words where rows come from.
 func (s *Source) Describe() string {
 	switch {
@@ -99,7 +105,7 @@ func (s *Source) rows(stdin io.Reader, yield rowFunc) error {
 		nodeRows(s.doc, s.inline, next)
 		return nil
 	case s.axes != nil:
-		matrixRows(s.axes, next)
+		matrixRows(s.axes, s.at, next)
 		return nil
 	}
 	for _, n := range s.from {
@@ -134,14 +140,13 @@ func (s *Source) fileRows(n *yaml.Node, stdin io.Reader, yield rowFunc) error {
 		}
 		return s.open(path, s.format(path, ""), yield)
 	}
-	matches, err := doublestar.FilepathGlob(path, doublestar.WithFilesOnly())
+	matches, err := s.doc.glob(n.Value)
 	if err != nil {
-		return fmt.Errorf("%q is not a pattern: %w", n.Value, err)
+		return fmt.Errorf("%q is not a pattern: a bracket in it is not closed", n.Value)
 	}
 	if len(matches) == 0 {
 		return fmt.Errorf("no file matches %q", n.Value)
 	}
-	slices.Sort(matches)
 	more := true
 	for _, match := range matches {
 		if !more {
@@ -160,6 +165,19 @@ func (s *Source) fileRows(n *yaml.Node, stdin io.Reader, yield rowFunc) error {
 		}
 	}
 	return nil
+}
+
+var escapeGlob = strings.NewReplacer("\\", `[\\]`, "*", "\\*", "?", "\\?", "[", "\\[", "{", "\\{")
+
+// glob gives the files that a pattern matches, sorted; the batch file's own
+// folder is none of the pattern, whatever characters are in its name.
+func (d *document) glob(pattern string) ([]string, error) {
+	if !filepath.IsAbs(pattern) {
+		pattern = filepath.Join(escapeGlob.Replace(filepath.Dir(d.file)), pattern)
+	}
+	matches, err := doublestar.FilepathGlob(pattern, doublestar.WithFilesOnly())
+	slices.Sort(matches)
+	return matches, err
 }
 
 func isGlob(path string) bool { return strings.ContainsAny(path, "*?[{") }
@@ -227,6 +245,25 @@ func openText(from io.Reader, name string) (*bufio.Reader, error) {
 		return nil, &sourceError{schema.Problem{File: name, Line: 1, Col: 1, Message: "the file is UTF-16; save it as UTF-8"}}
 	}
 	return r, nil
+}
+
+// rowLimit ends a source in which one row takes more than maxRow, as a quote
+// that is never closed makes of all that follows. Whoever reads rows from it
+// sets left anew at each.
+type rowLimit struct {
+	from io.Reader
+	left int
+}
+
+var errRowTooLong = fmt.Errorf("a row has more than %d MB", maxRow>>20)
+
+func (l *rowLimit) Read(p []byte) (int, error) {
+	if l.left <= 0 {
+		return 0, errRowTooLong
+	}
+	n, err := l.from.Read(p[:min(len(p), l.left)])
+	l.left -= n
+	return n, err
 }
 
 func placeAt(file string, line int) schema.Problem {

@@ -36,6 +36,7 @@ var (
 	nodeReference = regexp.MustCompile(`\{\{\s*(\w+)\.([\w.]+)\s*\}\}`)
 	rowReference  = regexp.MustCompile(`\{\{\s*(row)\.([^{}]*?)\s*\}\}`)
 	bareReference = regexp.MustCompile(`\{\{\s*(\w+)\s*\}\}`)
+	likeReference = regexp.MustCompile(`\{\{\s*([\w.-]+)\s*\}\}`) // an author may have meant one
 )
 
 // ParseTemplate parses a value of a pipeline. Braces that hold anything else

@@ -1,0 +1,140 @@
+package spec
+
+import (
+	"bytes"
+	"io"
+	"runtime"
+	"strings"
+	"testing"
+)
+
+// TestRowLimit holds that no format reads a row of more than 16 MB into memory,
+// and that one of a little less is read.
+func TestRowLimit(t *testing.T) {
+	long := strings.Repeat("x", maxRow+200<<10) // buffers read ahead
+	fits := strings.Repeat("x", maxRow-200<<10)
+	for _, test := range []struct {
+		name, format, before, after string
+		fatal                       bool // nothing after the row can be read
+	}{
+		{"jsonl", "jsonl", "{\"topic\": \"", "\"}\n{\"topic\": \"next\"}\n", false},
+		{"txt", "txt", "", "\nnext\n", false},
+		{"csv", "csv", "topic\nfirst\n\"", "\"\nnext\n", true},
+		{"csv header", "csv", "\"topic", "\"\nnext\n", true},
+		{"json", "json", "[{\"topic\": \"first\"},\n{\"topic\": \"", "\"}, {\"topic\": \"next\"}]", true},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			b := batchOf(t, "", oneInput, "{from: '-', format: "+test.format+"}")
+			var last string
+			tooLong := 0
+			err := b.Items(strings.NewReader(test.before+long+test.after), func(i Item) bool {
+				if i.Err != nil {
+					tooLong++
+					mustContain(t, i.Err.Error(), "more than 16 MB")
+				} else {
+					last, _ = i.Inputs["topic"].(string)
+				}
+				return true
+			})
+			switch {
+			case test.fatal && err == nil:
+				t.Fatal("a row of 16 MB was read")
+			case test.fatal:
+				mustContain(t, err.Error(), "more than 16 MB")
+			case err != nil || tooLong != 1 || last != "next":
+				t.Errorf("%d rows too long, then %q (%v)", tooLong, last, err)
+			}
+			if strings.HasSuffix(test.name, "header") {
+				return
+			}
+			items := 0
+			err = b.Items(strings.NewReader(test.before+fits+test.after), func(i Item) bool {
+				items++
+				return i.Err == nil
+			})
+			if want := 2 + min(1, strings.Count(test.before, "first")); err != nil || items != want {
+				t.Errorf("a row that fits: %d items, %v", items, err)
+			}
+		})
+	}
+}
+
+// generated makes n rows without holding them.
+type generated struct {
+	head, tail string
+	row        func(i int) string
+	n, i       int
+	rest       string
+}
+
+func (g *generated) Read(p []byte) (int, error) {
+	for g.rest == "" {
+		switch {
+		case g.i == 0 && g.head != "":
+			g.rest, g.head = g.head, ""
+		case g.i < g.n:
+			g.rest = g.row(g.i)
+			g.i++
+		case g.tail != "":
+			g.rest, g.tail = g.tail, ""
+		default:
+			return 0, io.EOF
+		}
+	}
+	n := copy(p, g.rest)
+	g.rest = g.rest[n:]
+	return n, nil
+}
+
+// TestStreaming reads 300,000 rows (60 MB) and looks at the heap on the way: it
+// must not grow with the rows but for the ids. Two formats share the longer run,
+// as the race detector makes it slow.
+func TestStreaming(t *testing.T) {
+	filler := strings.Repeat("y", 180)
+	number := func(i int) string { return string(AppendJSON(nil, toNumber(i))) }
+	for format, source := range map[string]*generated{
+		"csv":   {head: "topic\n", row: func(i int) string { return number(i) + filler + "\n" }},
+		"jsonl": {row: func(i int) string { return `{"topic": "` + number(i) + filler + "\"}\n" }},
+		"json":  {head: "[", row: func(i int) string { return `{"topic": "` + number(i) + filler + "\"},\n" }, tail: `{"topic": "last"}]`},
+		"txt":   {row: func(i int) string { return number(i) + filler + "\n" }},
+	} {
+		rows := 300_000
+		if format == "json" || format == "txt" {
+			rows = 100_000
+		}
+		source.n = rows
+		b := batchOf(t, "", oneInput, "{from: '-', format: "+format+"}")
+		runtime.GC()
+		var before, now runtime.MemStats
+		runtime.ReadMemStats(&before)
+		most, count := uint64(0), 0
+		err := b.Items(source, func(i Item) bool {
+			if count++; count%50_000 == 0 {
+				runtime.GC()
+				runtime.ReadMemStats(&now)
+				most = max(most, now.HeapAlloc-min(now.HeapAlloc, before.HeapAlloc))
+			}
+			return i.Err == nil
+		})
+		if err != nil || count < rows {
+			t.Fatalf("%s: %d rows, %v", format, count, err)
+		}
+		// 16 to 43 bytes an id, and buffers.
+		if limit := uint64(rows*43 + 3<<20); most > limit {
+			t.Errorf("%s: the heap grew by %d bytes, more than %d", format, most, limit)
+		}
+	}
+}
+
+// TestWholeFileLimit refuses what is read whole and is too large.
+func TestWholeFileLimit(t *testing.T) {
+	huge := bytes.Repeat([]byte("- {topic: aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa}\n"), maxDocument/40)
+	b := batchOf(t, "", oneInput, "{from: '-', format: yaml}")
+	err := b.Items(bytes.NewReader(huge), func(Item) bool { return true })
+	if err == nil {
+		t.Fatal("a .yaml source of more than 16 MB was read")
+	}
+	mustContain(t, err.Error(), "more than 16 MB")
+	_, problems := Parse("batch.yaml", huge, Options{})
+	mustContain(t, problems.Error(), "more than 16 MB")
+}
