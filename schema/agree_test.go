@@ -2,6 +2,7 @@ package schema_test
 
 import (
 	"encoding/json"
+	"maps"
 	"os"
 	"path/filepath"
 	"reflect"
@@ -120,13 +121,9 @@ func core(t *testing.T) map[string]any {
 func leaves(root, s map[string]any, path string, visit func(path string, s map[string]any)) {
 	merged := map[string]any{}
 	if ref, ok := s["$ref"].(string); ok {
-		for k, v := range root["$defs"].(map[string]any)[strings.TrimPrefix(ref, "#/$defs/")].(map[string]any) {
-			merged[k] = v
-		}
+		maps.Copy(merged, root["$defs"].(map[string]any)[strings.TrimPrefix(ref, "#/$defs/")].(map[string]any))
 	}
-	for k, v := range s {
-		merged[k] = v
-	}
+	maps.Copy(merged, s)
 	join := func(key string) string { return strings.TrimPrefix(path+"."+key, ".") }
 	properties, _ := merged["properties"].(map[string]any)
 	for key, value := range properties {
@@ -182,8 +179,8 @@ func nonZero(v reflect.Value) int {
 		return 1
 	}
 	n := 0
-	for i := range v.NumField() {
-		n += nonZero(v.Field(i))
+	for _, field := range v.Fields() {
+		n += nonZero(field)
 	}
 	return n
 }

@@ -1,5 +1,7 @@
 package schema
 
+import "maps"
+
 import "strings"
 
 // referencePattern matches text that holds a reference; such text is allowed
@@ -129,8 +131,6 @@ func typeSchema(typ string, enum []string) map[string]any {
 // orReference allows a value of a JSON type, or text that holds a reference.
 func orReference(jsonType string, more map[string]any) map[string]any {
 	s := map[string]any{"type": []any{jsonType, "string"}, "pattern": referencePattern}
-	for k, v := range more {
-		s[k] = v
-	}
+	maps.Copy(s, more)
 	return s
 }

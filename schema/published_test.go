@@ -106,7 +106,7 @@ func TestBothAccept(t *testing.T) {
 // TestBothReject: what is against the schema is refused by an editor too.
 func TestBothReject(t *testing.T) {
 	s := published(t)
-	for _, name := range strings.Fields(`
+	for name := range strings.FieldsSeq(`
 		unknown-keys wrong-types wrong-types-top top-level-list top-level-text missing-required missing-required-inputs
 		missing-conditional bad-enums bad-numbers unknown-input version-2 no-batches bad-names pipeline-empty
 		concurrency-too-big source-empty-text null-document many-problems`) {

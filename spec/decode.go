@@ -149,9 +149,7 @@ func (d *document) decodeSource(n *yaml.Node) Source {
 	switch from := valueOf(n, "from"); {
 	case from == nil:
 	case from.Kind == yaml.SequenceNode:
-		for _, path := range from.Content {
-			s.from = append(s.from, path)
-		}
+		s.from = append(s.from, from.Content...)
 	default:
 		s.from = []*yaml.Node{from}
 	}

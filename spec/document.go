@@ -154,8 +154,7 @@ func readFile(path string) ([]byte, error) {
 
 // reason gives the cause of a file error without the path that the caller says.
 func reason(err error) error {
-	var pathError *fs.PathError
-	if errors.As(err, &pathError) {
+	if pathError, ok := errors.AsType[*fs.PathError](err); ok {
 		return pathError.Err
 	}
 	return err

@@ -2,6 +2,7 @@ package spec
 
 import (
 	"bytes"
+	"errors"
 	"os"
 	"path/filepath"
 	"strings"
@@ -155,7 +156,7 @@ func FuzzEnvFile(f *testing.F) {
 			t.Fatal(err)
 		}
 		vars, err := ReadEnvFile(path)
-		if problems, ok := err.(schema.Problems); err != nil && (!ok || len(problems) == 0 || vars != nil) {
+		if problems, ok := errors.AsType[schema.Problems](err); err != nil && (!ok || len(problems) == 0 || vars != nil) {
 			t.Fatalf("%T %v with %v", err, err, vars)
 		} else {
 			for _, p := range problems {

@@ -3,6 +3,7 @@ package spec
 import (
 	"crypto/sha256"
 	"encoding/hex"
+	"errors"
 	"fmt"
 	"io"
 	"math"
@@ -178,7 +179,7 @@ func (b *Batch) Empty() schema.Problem {
 
 // SourceProblem gives an error of Items its place.
 func (b *Batch) SourceProblem(err error) schema.Problem {
-	if e, ok := err.(*sourceError); ok {
+	if e, ok := errors.AsType[*sourceError](err); ok {
 		p := e.Problem
 		p.Message, p.Snippet = b.doc.redact.Text(p.Message), b.doc.redact.Text(p.Snippet)
 		return p

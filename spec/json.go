@@ -3,6 +3,7 @@ package spec
 import (
 	"bytes"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"maps"
@@ -76,13 +77,13 @@ func (r *jsonReader) parse(text []byte) (any, error) {
 		r.token.Reset(&r.text)
 	}
 	v, err := readValue(r.token)
-	if err == io.EOF {
+	if errors.Is(err, io.EOF) {
 		return nil, io.ErrUnexpectedEOF
 	}
 	if err != nil {
 		return nil, err
 	}
-	if _, err := r.token.ReadToken(); err != io.EOF {
+	if _, err := r.token.ReadToken(); !errors.Is(err, io.EOF) {
 		return nil, fmt.Errorf("something follows the JSON value")
 	}
 	return v, nil

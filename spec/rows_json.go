@@ -30,14 +30,16 @@ func lines(from *bufio.Reader, name string, each func(number int, line []byte, t
 			}
 			line = buf
 		}
-		if err != nil && !errors.Is(err, io.EOF) {
+		last := errors.Is(err, io.EOF)
+		if err != nil && !last {
 			return fmt.Errorf("cannot read %s: %w", name, reason(err))
 		}
-		if len(line) == 0 && err != nil {
-			return nil
+		more := !last || len(line) > 0
+		if more {
+			line = bytes.TrimSuffix(bytes.TrimSuffix(line, []byte("\n")), []byte("\r"))
+			more = each(number, line, tooLong)
 		}
-		line = bytes.TrimSuffix(bytes.TrimSuffix(line, []byte("\n")), []byte("\r"))
-		if !each(number, line, tooLong) || err != nil {
+		if last || !more {
 			return nil
 		}
 	}
@@ -88,8 +90,7 @@ func jsonReason(err error) string {
 	if errors.Is(err, io.ErrUnexpectedEOF) {
 		return "it ends too early"
 	}
-	var syntax *jsontext.SyntacticError
-	if errors.As(err, &syntax) {
+	if syntax, ok := errors.AsType[*jsontext.SyntacticError](err); ok {
 		return fmt.Sprintf("%v (after %d bytes)", syntax.Err, syntax.ByteOffset)
 	}
 	return err.Error()

@@ -113,8 +113,7 @@ func (s *Source) rows(stdin io.Reader, yield rowFunc) error {
 			return nil
 		}
 		if err := s.fileRows(n, stdin, next); err != nil {
-			var problem *sourceError
-			if errors.As(err, &problem) && problem.Problem.File != "" {
+			if problem, ok := errors.AsType[*sourceError](err); ok && problem.File != "" {
 				return err
 			}
 			return &sourceError{s.doc.problem(n, "%v", err)}

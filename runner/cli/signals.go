@@ -2,6 +2,7 @@ package cli
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"os"
 	"os/signal"
@@ -77,7 +78,7 @@ func (s *signals) interrupted() bool { return s.came.Load() }
 
 // interruptCode is the exit code of a run that was interrupted.
 func interruptCode(ctx context.Context) int {
-	if context.Cause(ctx) == (terminated{}) {
+	if errors.Is(context.Cause(ctx), terminated{}) {
 		return exitTerm
 	}
 	return exitInterrupt

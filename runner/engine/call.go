@@ -132,6 +132,6 @@ func quote(v any) string {
 }
 
 // notJSON says in the words of the user why a text is not JSON.
-func notJSON(name string, err error) error {
-	return fmt.Errorf("input %q is not JSON: %s", name, strings.TrimPrefix(err.Error(), "jsontext: "))
+func notJSON(err error) error {
+	return fmt.Errorf("input \"json_string\" is not JSON: %s", strings.TrimPrefix(err.Error(), "jsontext: "))
 }

@@ -139,8 +139,7 @@ func TestAPIRedirects(t *testing.T) {
 		}
 		echo(w, r)
 	})
-	var host string
-	host = serve(t, func(w http.ResponseWriter, r *http.Request) {
+	host := serve(t, func(w http.ResponseWriter, r *http.Request) {
 		var left int
 		switch _, err := fmt.Sscanf(r.URL.Path, "/%d", &left); {
 		case r.URL.Path == "/away":

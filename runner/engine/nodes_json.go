@@ -45,7 +45,7 @@ func compileReadJSON(s *setup) step {
 	return func(c *call) error {
 		parsed, err := spec.ParseJSON([]byte(text.text(c)))
 		if err != nil {
-			return notJSON("json_string", err)
+			return notJSON(err)
 		}
 		values := make(map[string]any, len(outputs))
 		for _, o := range outputs {

@@ -26,7 +26,7 @@ func parseObject(text string) (orderedObject, error) {
 	d := jsontext.NewDecoder(strings.NewReader(text))
 	if d.PeekKind() != '{' {
 		if _, err := spec.ParseJSON([]byte(text)); err != nil {
-			return nil, notJSON("json_string", err)
+			return nil, notJSON(err)
 		}
 		return nil, fmt.Errorf("input \"json_string\" is not a JSON object")
 	}
@@ -47,10 +47,10 @@ func parseObject(text string) (orderedObject, error) {
 		_, err = d.ReadToken() // the closing brace
 	}
 	if err != nil {
-		return nil, notJSON("json_string", err)
+		return nil, notJSON(err)
 	}
-	if _, err := d.ReadToken(); err != io.EOF {
-		return nil, notJSON("json_string", errors.New("something follows the JSON value"))
+	if _, err := d.ReadToken(); !errors.Is(err, io.EOF) {
+		return nil, notJSON(errors.New("something follows the JSON value"))
 	}
 	return o, nil
 }

@@ -2,6 +2,7 @@ package engine
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"maps"
 	"runtime/debug"
@@ -98,7 +99,7 @@ func (r *run) execute() {
 	switch {
 	case err == nil:
 		r.status = runner.Status{State: runner.Succeeded, Outputs: r.outputs}
-	case r.ctx.Err() != nil && err == r.ctx.Err():
+	case r.ctx.Err() != nil && errors.Is(err, r.ctx.Err()):
 		r.status = runner.Status{State: runner.Cancelled}
 	default:
 		r.status = runner.Status{State: runner.Failed, Err: err}
