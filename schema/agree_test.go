@@ -24,8 +24,8 @@ var plainFile = cmp.Options{
 func load(t *testing.T, path string) *spec.File {
 	t.Helper()
 	file, problems := spec.Load(path, spec.Options{Env: func(string) (string, bool) { return "", false }})
-	if len(problems) > 0 {
-		t.Fatal(problems.Error())
+	if errs, _ := problems.Split(); len(errs) > 0 {
+		t.Fatal(errs.Error())
 	}
 	return file
 }

@@ -30,6 +30,13 @@ func (d *document) checkBatch(b *Batch) {
 		d.report(d.problem(keyOf(b.at, given[1]), "batch %s has both %s; one must go", b.Name, strings.Join(given, " and ")))
 		return
 	}
+	for _, key := range []string{"session_id", "version"} {
+		if n := valueOf(b.at, key); n != nil && n.ShortTag() == "!!str" && scalarText(valueOf(d.root, "run"), "backend") != "vectorshift" {
+			warning := d.problem(keyOf(b.at, key), "%s means something to backend vectorshift only", key)
+			warning.Warning = true
+			d.report(warning)
+		}
+	}
 	if b.Source.Format != "" && given[0] != "from" {
 		d.report(d.problem(keyOf(b.at, "format"), "format belongs to from, which batch %s does not have", b.Name))
 	}

@@ -38,7 +38,7 @@ func TestConvert(t *testing.T) {
 		{"int32", json.Number("2147483648"), "!does not fit into 32 bits"},
 		{"int32", "-2147483649", "!does not fit into 32 bits"},
 		{"int32", "99999999999999999999999", "!does not fit into 32 bits"},
-		{"int32", "1e400", "!is not a whole number"},
+		{"int32", "1e400", "!is not a number"},
 		{"int32", "1.5", "!1.5 is not a whole number"},
 		{"int32", "five", `!"five" is not a number`},
 		{"int32", "0x10", "!is not a number"},

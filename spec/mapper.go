@@ -128,7 +128,7 @@ func (m *mapper) typed(given map[string]any) (map[string]any, error) {
 				if ok {
 					return nil, fmt.Errorf("input %q is empty", in.Name)
 				}
-				return nil, fmt.Errorf("input %q is missing%s", in.Name, schema.DidYouMean(in.Name, slices.Sorted(maps.Keys(given))))
+				return nil, m.missing(in, given)
 			}
 			v = in.Default
 		}
@@ -146,6 +146,18 @@ func (m *mapper) typed(given map[string]any) (map[string]any, error) {
 		}
 	}
 	return inputs, nil
+}
+
+// missing says that a row lacks an input, or that it gives it under a name that
+// is nearly right.
+func (m *mapper) missing(in Input, given map[string]any) error {
+	for _, name := range slices.Sorted(maps.Keys(given)) {
+		known := slices.ContainsFunc(m.inputs, func(other Input) bool { return other.Name == name })
+		if hint := schema.DidYouMean(name, []string{in.Name}); hint != "" && !known {
+			return fmt.Errorf("the pipeline has no input %q%s", name, hint)
+		}
+	}
+	return fmt.Errorf("input %q is missing", in.Name)
 }
 
 func (m *mapper) suggest(name string) string {
@@ -202,20 +214,26 @@ func Convert(v any, typ string) (any, error) {
 	return v, nil
 }
 
-// ToNumber takes a number, or text that is one.
+// ToNumber takes a number, or text that is one: also with a plus, with leading
+// zeros, or without a digit before the point. All digits are kept.
 func ToNumber(v any) (json.Number, error) {
 	switch v := v.(type) {
 	case json.Number:
 		return v, nil
 	case string:
-		text := strings.TrimSpace(v)
-		if parsed, err := ParseJSON([]byte(text)); err == nil {
-			if number, ok := parsed.(json.Number); ok {
-				return number, nil
-			}
+		text := strings.TrimPrefix(strings.TrimSpace(v), "+")
+		digits, negative := strings.CutPrefix(text, "-")
+		if digits == "" || digits[0] != '.' && (digits[0] < '0' || digits[0] > '9') {
+			break
 		}
-		if f, err := strconv.ParseFloat(text, 64); err == nil && f-f == 0 && !strings.ContainsAny(text, "xX_") { // +1, .5, 007
-			return json.Number(strconv.FormatFloat(f, 'f', -1, 64)), nil
+		if digits = strings.TrimLeft(digits, "0"); digits == "" || digits[0] < '0' || digits[0] > '9' {
+			digits = "0" + digits
+		}
+		if negative {
+			digits = "-" + digits
+		}
+		if _, err := strconv.ParseFloat(digits, 64); err == nil && json.Valid([]byte(digits)) {
+			return json.Number(digits), nil
 		}
 	}
 	return "", fmt.Errorf("%s is not a number", quoteValue(v))
