@@ -13,22 +13,26 @@ const terminateWithin = 10 * time.Second
 // attempt starts (or resumes) the run of a task and sees it to its end: a
 // result, a place in the parked queue or, when the batch was interrupted, none.
 func (r *run) attempt(ctx context.Context, t *task) {
-	started := time.Now()
 	runCtx := ctx
 	if r.Timeout > 0 {
 		var cancel context.CancelFunc
-		runCtx, cancel = context.WithDeadlineCause(ctx, started.Add(r.Timeout), errTimeout)
+		runCtx, cancel = context.WithDeadlineCause(ctx, time.Now().Add(r.Timeout), errTimeout)
 		defer cancel()
 	}
 	status, err := r.execute(runCtx, t)
+	if status.Suspended != nil && r.resumer == nil {
+		r.terminate(ctx, t.handle)
+		status = Status{State: Failed, Err: errSuspended}
+	}
+	ended := err == nil && status.State.Ended()
 	switch {
-	case ctx.Err() != nil && !status.State.Ended():
+	case ctx.Err() != nil && !ended:
 		r.interrupt(ctx, t)
 		return
-	case errors.Is(context.Cause(runCtx), errTimeout) && !status.State.Ended():
+	case errors.Is(context.Cause(runCtx), errTimeout) && !ended:
 		r.terminate(ctx, t.handle)
 		err = fmt.Errorf("%w of %v and was terminated", errTimeout, r.Timeout)
-		r.finish(t, Result{Status: TimedOut, StartedAt: started, Error: &ErrorInfo{Class: classTimedOut, Message: err.Error()}})
+		r.finish(t, Result{Status: TimedOut, Error: &ErrorInfo{Class: classTimedOut, Message: err.Error()}})
 		return
 	case err == nil && status.Suspended != nil:
 		t.due = status.Suspended.Until
@@ -36,7 +40,7 @@ func (r *run) attempt(ctx context.Context, t *task) {
 		r.parked.add(t)
 		return
 	}
-	result := Result{Status: Failed, StartedAt: started}
+	result := Result{Status: Failed}
 	switch {
 	case err != nil:
 		result.Error = describe(err, classStatus)
@@ -54,13 +58,14 @@ func (r *run) attempt(ctx context.Context, t *task) {
 func (r *run) execute(ctx context.Context, t *task) (Status, error) {
 	unknown := Status{State: Running}
 	if t.handle.TaskID != "" {
-		if err := r.backend.(Resumer).Resume(ctx, t.handle); err != nil {
+		if err := r.resumer.Resume(ctx, t.handle); err != nil {
 			return unknown, err
 		}
 		r.emit(Event{Kind: Resumed, ID: t.item.ID, Attempt: t.attempt, Handle: t.handle})
 		return r.wait(ctx, t.handle)
 	}
 	t.attempt++
+	t.started = time.Now()
 	trace := traceID(r.Generation, r.Batch.Name, t.item.ID, t.attempt)
 	handle, err := r.backend.Start(ctx, r.PipelineID, t.item.Inputs, StartOptions{
 		TraceID:            trace,
@@ -87,16 +92,13 @@ func describe(err error, class string) *ErrorInfo {
 		return &ErrorInfo{Class: class, Message: "the backend gave no reason"}
 	}
 	info := &ErrorInfo{Class: class, Message: err.Error()}
-	var start *startError
-	if errors.As(err, &start) {
+	if _, ok := errors.AsType[*startError](err); ok {
 		info.Class = classStart
 	}
-	var input *InputError
-	if errors.As(err, &input) {
+	if _, ok := errors.AsType[*InputError](err); ok {
 		info.Class = "invalid_input"
 	}
-	var node *RunError
-	if errors.As(err, &node) {
+	if node, ok := errors.AsType[*RunError](err); ok {
 		info.Node = node.Node
 	}
 	return info
@@ -110,6 +112,18 @@ func (r *run) interrupt(ctx context.Context, t *task) {
 		r.interrupted.Add(1)
 		r.terminate(ctx, t.handle)
 	}
+}
+
+// abandon ends the runs that are parked when the batch has stopped: nobody will
+// resume them.
+func (r *run) abandon(ctx context.Context) {
+	for _, t := range r.parked.clear() {
+		r.group.Go(func() error {
+			r.interrupt(ctx, t)
+			return nil
+		})
+	}
+	_ = r.group.Wait()
 }
 
 func (r *run) terminate(ctx context.Context, h Handle) {
@@ -127,7 +141,7 @@ func (r *run) finish(t *task, result Result) {
 	result.Generation = r.Generation
 	result.Inputs, result.Digest = t.item.Inputs, t.item.Digest
 	result.Handle, result.Attempts = t.handle, t.attempt
-	result.FinishedAt = time.Now()
+	result.StartedAt, result.FinishedAt = t.started, time.Now()
 	if !result.StartedAt.IsZero() {
 		result.Duration = result.FinishedAt.Sub(result.StartedAt)
 	}

@@ -51,5 +51,5 @@ const (
 
 var (
 	errTimeout   = errors.New("the run took longer than its timeout")
-	errInterrupt = errors.New("the batch was interrupted")
+	errSuspended = errors.New("the run was suspended, and the backend cannot resume it")
 )

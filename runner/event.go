@@ -94,9 +94,11 @@ func newStream(recorder Recorder, redactor *spec.Redactor, sinks []Sink, failed 
 func (s *stream) deliver(batch []Event, recorder Recorder, redactor *spec.Redactor, sinks []Sink) error {
 	results := 0
 	for i := range batch {
-		if r := batch[i].Result; r != nil && s.err == nil {
-			batch[i].Result = r.redacted(redactor)
-			recorder.Record(batch[i].Result)
+		e := &batch[i]
+		e.ID, e.Reason = redactor.Text(e.ID), redactor.Text(e.Reason)
+		if e.Result != nil && s.err == nil {
+			e.Result = e.Result.redacted(redactor)
+			recorder.Record(e.Result)
 			results++
 		}
 	}

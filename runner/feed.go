@@ -11,19 +11,15 @@ func (r *run) maxParked() int { return max(1000, 4*r.Concurrency) }
 // feed starts attempts until the source and the parked queue are empty, or the
 // batch is stopped. Runs are given ctx, which outlives a stop.
 func (r *run) feed(ctx, stopCtx context.Context) error {
-	items := make(chan item, 64)
-	var sourceErr error
-	go func() {
-		sourceErr = r.read(stopCtx, items)
-		close(items)
-	}()
-	f := feeder{run: r, items: items}
+	f := feeder{run: r, items: make(chan item, 64)}
+	go f.read(stopCtx)
 	for r.gate.acquire(stopCtx) {
 		t := f.next(stopCtx)
-		if t == nil || r.draining() {
-			if t != nil {
-				r.left.Store(true) // it was taken, but is not started
-			}
+		if t == nil {
+			break
+		}
+		if r.draining() {
+			r.parked.add(t) // it is left over
 			break
 		}
 		r.running.Add(1)
@@ -36,14 +32,15 @@ func (r *run) feed(ctx, stopCtx context.Context) error {
 			return nil
 		})
 	}
-	if stopCtx.Err() != nil {
-		if r.left.Load() || !f.seenAll() || r.parked.len() > 0 {
-			r.left.Store(true)
-			r.emit(Event{Kind: Stopped, Reason: context.Cause(stopCtx).Error()})
-		}
+	exhausted := f.readAll()
+	if stopCtx.Err() != nil && (!exhausted || r.parked.len() > 0) {
+		r.left.Store(true)
+		r.emit(Event{Kind: Stopped, Reason: context.Cause(stopCtx).Error()})
+	}
+	if !exhausted {
 		return nil // the reader may still be blocked; its error is of no use now
 	}
-	return sourceErr
+	return f.err
 }
 
 // draining tells at once whether the batch is to drain; the context that says
@@ -58,40 +55,41 @@ func (r *run) draining() bool {
 	}
 }
 
-// read sends the items of the source; those that cannot be run end at once.
-func (r *run) read(stopCtx context.Context, items chan<- item) error {
-	return r.Batch.Items(r.Stdin, func(it item) bool {
-		if r.Limit > 0 && it.Index >= r.Limit {
-			return false
-		}
+type feeder struct {
+	*run
+	items     chan item
+	exhausted bool // items is closed
+
+	// Of the reader, to be read when items is closed.
+	err error
+	cut bool // a stop kept it from sending an item
+}
+
+// read sends the items of the source.
+func (f *feeder) read(stopCtx context.Context) {
+	defer close(f.items)
+	f.err = f.Batch.Items(f.Stdin, func(it item) bool {
 		select {
-		case items <- it:
-			return true
+		case f.items <- it:
+			return f.Limit == 0 || it.Index+1 < f.Limit
 		case <-stopCtx.Done():
-			r.cut.Store(true)
+			f.cut = true
 			return false
 		}
 	})
 }
 
-type feeder struct {
-	*run
-	items     <-chan item
-	exhausted bool // every item was taken
-}
-
-// seenAll tells, of a batch that was stopped, whether its last item had been
-// taken already: the feeder may have been waiting for a permit only.
-func (f *feeder) seenAll() bool {
-	if f.exhausted {
-		return true
+// readAll tells whether every item of the source was taken. At a stop the last
+// one may have been taken without anybody having looked for more.
+func (f *feeder) readAll() bool {
+	if !f.exhausted {
+		select {
+		case _, ok := <-f.items:
+			f.exhausted = !ok
+		default:
+		}
 	}
-	select {
-	case _, more := <-f.items:
-		return !more && !f.cut.Load()
-	default:
-		return false
-	}
+	return f.exhausted && !f.cut
 }
 
 // next gives the task to start now: one that was parked and is due, else a new
@@ -118,7 +116,8 @@ func (f *feeder) next(stopCtx context.Context) *task {
 // task, or a change in what runs.
 func (f *feeder) await(stopCtx context.Context, wait time.Duration) *task {
 	items := f.items
-	if f.exhausted || f.parked.len() >= f.maxParked() {
+	// Whatever runs may be parked too; it is counted first, as in next.
+	if f.exhausted || int(f.running.Load())+f.parked.len() >= f.maxParked() {
 		items = nil
 	}
 	var due <-chan time.Time

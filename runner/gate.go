@@ -38,6 +38,7 @@ func (g *gate) acquire(ctx context.Context) bool {
 		case <-ctx.Done():
 		}
 	}
+	g.signal() // a token that woke this one up is for another who waits
 	return false
 }
 

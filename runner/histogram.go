@@ -1,6 +1,7 @@
 package runner
 
 import (
+	"math"
 	"math/bits"
 	"time"
 )
@@ -42,7 +43,7 @@ func (h *histogram) add(d time.Duration) {
 
 // quantile gives a duration that the share q of all is not longer than.
 func (h *histogram) quantile(q float64) time.Duration {
-	rank := int(q*float64(h.count) + 0.5)
+	rank := int(math.Ceil(q*float64(h.count) - 1e-9)) // 0.07*100 is a little more than 7
 	for i, n := range h.buckets {
 		if rank -= n; rank <= 0 && n > 0 {
 			return min(upperEnd(i), h.max)

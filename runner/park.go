@@ -16,8 +16,9 @@ type parked struct {
 // task is an item on its way through attempts.
 type task struct {
 	item    item
-	attempt int    // starts so far
-	handle  Handle // of the run to be resumed; zero: a new run is started
+	attempt int       // starts so far
+	handle  Handle    // of the run to be resumed; zero: a new run is started
+	started time.Time // of the attempt
 	due     time.Time
 	order   int // of being parked: equal times keep their order
 }
@@ -42,6 +43,15 @@ func (p *parked) take(now time.Time) (*task, time.Duration) {
 		return nil, wait
 	}
 	return heap.Pop(&p.queue).(*task), 0
+}
+
+// clear gives all that is parked, and leaves nothing.
+func (p *parked) clear() []*task {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	tasks := p.queue.tasks
+	p.queue.tasks = nil
+	return tasks
 }
 
 func (p *parked) len() int {

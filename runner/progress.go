@@ -13,7 +13,6 @@ import (
 // Bar is a progress bar on a terminal: rate, time left, failures.
 type Bar struct {
 	Out    io.Writer
-	Detail string // shown when the batch begins
 	bar    *progressbar.ProgressBar
 	batch  string
 	failed int
@@ -34,6 +33,7 @@ func (p *Bar) Handle(e Event) {
 			progressbar.OptionThrottle(100*time.Millisecond),
 			progressbar.OptionClearOnFinish(),
 			progressbar.OptionUseANSICodes(true),
+			progressbar.OptionSetSpinnerChangeInterval(0), // else a goroutine draws on for ever
 		)
 	case Finished:
 		if e.Result.Status != Succeeded {
@@ -58,28 +58,33 @@ type Lines struct {
 	failed int
 	began  time.Time
 	stop   chan struct{}
+	done   chan struct{} // closed when the last line was said
 }
 
 // Handle counts, and says nothing by itself.
 func (p *Lines) Handle(e Event) {
+	if e.Kind == Ended {
+		close(p.stop)
+		<-p.done
+		return
+	}
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	switch e.Kind {
 	case Planned:
 		p.batch, p.total, p.ended, p.failed, p.began = e.Batch, e.Plan.Total, 0, 0, e.Time
-		p.stop = make(chan struct{})
-		go p.tick(p.stop)
+		p.stop, p.done = make(chan struct{}), make(chan struct{})
+		go p.tick(p.stop, p.done)
 	case Finished:
 		p.ended++
 		if e.Result.Status != Succeeded {
 			p.failed++
 		}
-	case Ended:
-		close(p.stop)
 	}
 }
 
-func (p *Lines) tick(stop <-chan struct{}) {
+func (p *Lines) tick(stop <-chan struct{}, done chan<- struct{}) {
+	defer close(done)
 	ticker := time.NewTicker(p.Every)
 	defer ticker.Stop()
 	for {

@@ -49,7 +49,7 @@ func CreateResults(path string, fresh bool) (f *ResultsFile, movedTo string, err
 		}
 	}
 	if err != nil {
-		return nil, "", &ResultsError{path, cause(err)}
+		return nil, movedTo, &ResultsError{path, cause(err)}
 	}
 	return &ResultsFile{path: path, out: file}, movedTo, nil
 }
@@ -78,7 +78,10 @@ func moveAside(path string) (string, error) {
 			aside = fmt.Sprintf("%s-%d", aside, i)
 		}
 		if _, err := os.Lstat(aside); errors.Is(err, os.ErrNotExist) {
-			return aside, os.Rename(path, aside)
+			if err := os.Rename(path, aside); err != nil {
+				return "", err
+			}
+			return aside, nil
 		} else if err != nil {
 			return "", err
 		}
@@ -108,10 +111,13 @@ func (f *ResultsFile) Commit() (int, error) {
 	}
 	whole := bytes.LastIndexByte(lines[:n], '\n') + 1
 	f.size += int64(whole)
-	f.failed = &ResultsError{f.path, cause(err)}
-	if err := f.out.Truncate(f.size); err != nil {
-		f.failed = &ResultsError{f.path, fmt.Errorf("%w; and the file may end with half a line: %w", f.failed.(*ResultsError).Err, cause(err))}
+	err = cause(err)
+	if whole < n {
+		if cutErr := f.out.Truncate(f.size); cutErr != nil {
+			err = fmt.Errorf("%w; and the file may end with half a line: %w", err, cause(cutErr))
+		}
 	}
+	f.failed = &ResultsError{f.path, err}
 	return bytes.Count(lines[:whole], []byte("\n")), f.failed
 }
 
@@ -132,13 +138,11 @@ func (f *ResultsFile) Close() error {
 
 // cause is the error without the operation and the path, which the caller says.
 func cause(err error) error {
-	var pathError *os.PathError
-	if errors.As(err, &pathError) {
-		return pathError.Err
+	if e, ok := errors.AsType[*os.PathError](err); ok {
+		return e.Err
 	}
-	var linkError *os.LinkError
-	if errors.As(err, &linkError) {
-		return linkError.Err
+	if e, ok := errors.AsType[*os.LinkError](err); ok {
+		return e.Err
 	}
 	return err
 }

@@ -2,6 +2,7 @@ package runner
 
 import (
 	"context"
+	"errors"
 	"sync/atomic"
 	"time"
 
@@ -21,6 +22,11 @@ func Run(ctx context.Context, plan *Plan, backend Backend, recorder Recorder, si
 	defer cancel(nil)
 	stopCtx, stop := context.WithCancelCause(ctx)
 	defer stop(nil)
+	if !plan.Deadline.IsZero() {
+		var release context.CancelFunc
+		stopCtx, release = context.WithDeadlineCause(stopCtx, plan.Deadline, stopCause(AtDeadline))
+		defer release()
+	}
 
 	count := &counter{counts: map[State]int{}}
 	r := &run{
@@ -31,16 +37,18 @@ func Run(ctx context.Context, plan *Plan, backend Backend, recorder Recorder, si
 		stop:    func(reason StopReason) { stop(stopCause(reason)) },
 	}
 	r.waiter, _ = backend.(Waiter)
+	r.resumer, _ = backend.(Resumer)
 	r.stream = newStream(recorder, plan.Redactor, append([]Sink{count}, sinks...), func(err error) { cancel(err) })
 	r.group.SetLimit(plan.Concurrency)
-	defer r.watch()()
+	go r.watch(stopCtx)
 
 	r.emit(Event{Kind: Planned, Plan: plan})
 	sourceErr := r.feed(ctx, stopCtx)
 	_ = r.group.Wait() // attempts return no errors: they end in results
+	r.abandon(ctx)
 
 	outcome := Outcome{Counts: count.counts, Interrupted: int(r.interrupted.Load())}
-	if reason, ok := context.Cause(stopCtx).(stopCause); ok && r.left.Load() {
+	if reason, ok := errors.AsType[stopCause](context.Cause(stopCtx)); ok && r.left.Load() {
 		outcome.Stopped = StopReason(reason)
 	} else if ctx.Err() != nil && r.left.Load() {
 		outcome.Stopped = Interrupted
@@ -60,7 +68,8 @@ func Run(ctx context.Context, plan *Plan, backend Backend, recorder Recorder, si
 type run struct {
 	*Plan
 	backend     Backend
-	waiter      Waiter // the backend, if it is one
+	waiter      Waiter  // the backend, if it is one
+	resumer     Resumer // the backend, if it is one
 	gate        *gate
 	group       errgroup.Group
 	parked      parked
@@ -69,7 +78,6 @@ type run struct {
 	running     atomic.Int64
 	interrupted atomic.Int64
 	left        atomic.Bool // some item was not ended
-	cut         atomic.Bool // reading stopped before the source's end
 	stop        func(StopReason)
 }
 
@@ -77,29 +85,12 @@ type stopCause StopReason
 
 func (c stopCause) Error() string { return "stopped: " + string(c) }
 
-// watch stops the batch at its deadline or when it is to drain.
-func (r *run) watch() (end func()) {
-	done := make(chan struct{})
-	var deadline <-chan time.Time
-	var timer *time.Timer
-	if !r.Deadline.IsZero() {
-		timer = time.NewTimer(time.Until(r.Deadline))
-		deadline = timer.C
-	}
-	go func() {
-		select {
-		case <-deadline:
-			r.stop(AtDeadline)
-		case <-r.Drain:
-			r.stop(Interrupted)
-		case <-done:
-		}
-	}()
-	return func() {
-		close(done)
-		if timer != nil {
-			timer.Stop()
-		}
+// watch stops the batch when it is to drain.
+func (r *run) watch(stopCtx context.Context) {
+	select {
+	case <-r.Drain:
+		r.stop(Interrupted)
+	case <-stopCtx.Done():
 	}
 }
 

@@ -59,9 +59,9 @@ func (s *Summary) String() string {
 	return b.String()
 }
 
-// round keeps three significant digits.
+// round keeps three significant digits, and whole seconds.
 func round(d time.Duration) time.Duration {
-	for unit := time.Duration(1); unit < time.Hour; unit *= 10 {
+	for unit := time.Duration(1); unit < time.Second; unit *= 10 {
 		if d < 1000*unit {
 			return d.Round(unit)
 		}

@@ -1,0 +1,289 @@
+package runner
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"nightshift/spec"
+)
+
+// fake is a backend whose runs do what their item says: the input "do" is a
+// script of words, worked off one after the other, and "id" names the run in
+// the log of calls.
+//
+//	5s               take that long
+//	park=10s         be suspended for that long
+//	looks=xx.x       let looks at the run fail where there is an x
+//	hang             never end
+//	fail node cancel end like that; a script without one of these succeeds
+//	refuse misfit stuck   at the beginning: start with an error, or never
+//
+// By itself it has to be polled; see waiting, resuming and pollResuming.
+type fake struct {
+	born      time.Time
+	slowTerms bool // Terminate returns only when its context is done
+
+	mu      sync.Mutex
+	runs    map[string]*fakeRun
+	calls   []fakeCall
+	options []StartOptions
+	working int // runs that are neither suspended nor ended
+	most    int
+}
+
+type fakeCall struct {
+	at       time.Duration
+	what, id string
+}
+
+type fakeRun struct {
+	id      string
+	handle  Handle
+	script  []string
+	looks   string
+	due     time.Time // to be resumed
+	status  Status
+	settled chan struct{} // closed when the run has ended or was suspended
+	ctx     context.Context
+	cancel  context.CancelFunc
+}
+
+// waiting tells when a run has ended; resuming can go on with suspended ones
+// too. pollResuming does only the latter.
+type (
+	waiting      struct{ *fake }
+	resuming     struct{ waiting }
+	pollResuming struct{ *fake }
+)
+
+var (
+	_ Backend = (*fake)(nil)
+	_ Waiter  = waiting{}
+	_ Waiter  = resuming{}
+	_ Resumer = resuming{}
+	_ Resumer = pollResuming{}
+)
+
+// newFake makes a backend. Runs that are still going at the end of the test are
+// ended then.
+func newFake(t testing.TB) *fake {
+	f := &fake{born: time.Now(), runs: map[string]*fakeRun{}}
+	t.Cleanup(func() {
+		f.mu.Lock()
+		defer f.mu.Unlock()
+		for _, r := range f.runs {
+			r.cancel()
+		}
+	})
+	return f
+}
+
+func (f *fake) Save(context.Context, *spec.Pipeline, SaveOptions) (Saved, error) {
+	return Saved{PipelineID: "p", Action: Created}, nil
+}
+
+func (f *fake) Start(ctx context.Context, pipelineID string, in Inputs, opts StartOptions) (Handle, error) {
+	r := &fakeRun{id: in["id"].(string), script: strings.Fields(in["do"].(string)), status: Status{State: Running}, settled: make(chan struct{})}
+	r.script = slices.DeleteFunc(r.script, func(word string) bool {
+		looks, found := strings.CutPrefix(word, "looks=")
+		if found {
+			r.looks = looks
+		}
+		return found
+	})
+	f.called("start", r.id)
+	switch strings.Join(r.script, " ") {
+	case "refuse":
+		return Handle{}, errors.New("no more runs today")
+	case "misfit":
+		return Handle{}, fmt.Errorf("start: %w", &InputError{errors.New("that does not fit")})
+	case "stuck":
+		<-ctx.Done()
+		return Handle{}, ctx.Err()
+	}
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.options = append(f.options, opts)
+	r.handle = Handle{PipelineID: pipelineID, TaskID: fmt.Sprintf("run-%d", len(f.runs)), TraceID: opts.TraceID}
+	r.ctx, r.cancel = context.WithCancel(context.Background())
+	f.runs[r.handle.TaskID] = r
+	f.goOn(r)
+	return r.handle, nil
+}
+
+// goOn works on a run until it is settled again.
+func (f *fake) goOn(r *fakeRun) {
+	f.working++
+	f.most = max(f.most, f.working)
+	go func() {
+		for {
+			word := "ok"
+			if len(r.script) > 0 {
+				word, r.script = r.script[0], r.script[1:]
+			}
+			if !r.work(word) {
+				continue
+			}
+			f.mu.Lock()
+			defer f.mu.Unlock()
+			f.settle(r, r.after(word))
+			return
+		}
+	}()
+}
+
+// work does one word, and tells whether the run is settled by it.
+func (r *fakeRun) work(word string) bool {
+	pause, err := time.ParseDuration(word)
+	switch {
+	case word == "hang":
+		<-r.ctx.Done()
+	case err == nil:
+		timer := time.NewTimer(pause)
+		defer timer.Stop()
+		select {
+		case <-timer.C:
+			return false
+		case <-r.ctx.Done():
+		}
+	}
+	return true
+}
+
+// after is the status in which a word leaves the run.
+func (r *fakeRun) after(word string) Status {
+	name, arg, _ := strings.Cut(word, "=")
+	switch name {
+	case "park":
+		pause, err := time.ParseDuration(arg)
+		if err != nil {
+			panic(err)
+		}
+		r.due = time.Now().Add(pause)
+		return Status{State: Running, Suspended: &Suspension{Until: r.due, Reason: "429"}}
+	case "fail":
+		return Status{State: Failed, Err: errors.New("it failed")}
+	case "node":
+		return Status{State: Failed, Err: fmt.Errorf("run: %w", &RunError{Node: "llm", Type: "llm", Err: errors.New("no answer")})}
+	case "cancel":
+		return Status{State: Cancelled}
+	case "ok":
+		return Status{State: Succeeded, Outputs: map[string]any{"out": r.id}}
+	}
+	return Status{State: Cancelled} // it was terminated
+}
+
+func (f *fake) settle(r *fakeRun, status Status) {
+	if r.status.State.Ended() {
+		return
+	}
+	if r.status.Suspended == nil {
+		f.working--
+		close(r.settled)
+	}
+	r.status = status
+}
+
+func (f *fake) Status(_ context.Context, h Handle) (Status, error) {
+	r := f.find(h)
+	f.called("look", r.id)
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if r.looks != "" {
+		look := r.looks[0]
+		r.looks = r.looks[1:]
+		if look == 'x' {
+			return Status{}, errors.New("503 busy")
+		}
+	}
+	return r.status, nil
+}
+
+func (f *fake) Terminate(ctx context.Context, h Handle) error {
+	r := f.find(h)
+	f.called("terminate", r.id)
+	if f.slowTerms {
+		<-ctx.Done()
+		return ctx.Err()
+	}
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.settle(r, Status{State: Cancelled})
+	r.cancel()
+	return nil
+}
+
+func (w waiting) Wait(ctx context.Context, h Handle) (Status, error) {
+	r := w.find(h)
+	w.mu.Lock()
+	settled := r.settled
+	w.mu.Unlock()
+	select {
+	case <-settled:
+		w.mu.Lock()
+		defer w.mu.Unlock()
+		return r.status, nil
+	case <-ctx.Done():
+		return Status{}, ctx.Err()
+	}
+}
+
+func (r resuming) Resume(_ context.Context, h Handle) error     { return r.resume(h) }
+func (r pollResuming) Resume(_ context.Context, h Handle) error { return r.resume(h) }
+
+func (f *fake) resume(h Handle) error {
+	r := f.find(h)
+	f.called("resume", r.id)
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	switch {
+	case r.status.Suspended == nil:
+		return errors.New("the run is not suspended")
+	case time.Now().Before(r.due):
+		return errors.New("the run is resumed too early")
+	case len(r.script) > 0 && r.script[0] == "refuse":
+		return errors.New("the run is forgotten")
+	}
+	r.status, r.settled = Status{State: Running}, make(chan struct{})
+	f.goOn(r)
+	return nil
+}
+
+func (f *fake) find(h Handle) *fakeRun {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	r := f.runs[h.TaskID]
+	if r == nil || r.handle != h {
+		panic(fmt.Sprintf("there is no run %+v", h))
+	}
+	return r
+}
+
+func (f *fake) called(what, id string) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.calls = append(f.calls, fakeCall{time.Since(f.born), what, id})
+}
+
+// log lists the calls of these kinds as "5s start a", by time; what happened at
+// the same time is sorted by its text.
+func (f *fake) log(whats ...string) []string {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	calls := slices.DeleteFunc(slices.Clone(f.calls), func(c fakeCall) bool { return !slices.Contains(whats, c.what) })
+	slices.SortStableFunc(calls, func(a, b fakeCall) int {
+		return cmp.Or(cmp.Compare(a.at, b.at), cmp.Compare(a.what, b.what), cmp.Compare(a.id, b.id))
+	})
+	lines := []string{}
+	for _, c := range calls {
+		lines = append(lines, fmt.Sprintf("%v %s %s", c.at, c.what, c.id))
+	}
+	return lines
+}
