@@ -76,6 +76,9 @@ func (r *run) execute(ctx context.Context, t *task) (Status, error) {
 	if err != nil {
 		return unknown, &startError{err}
 	}
+	if handle.TraceID == "" {
+		handle.TraceID = trace // backends need not repeat it
+	}
 	t.handle = handle
 	r.emit(Event{Kind: Started, ID: t.item.ID, Attempt: t.attempt, Handle: handle})
 	return r.wait(ctx, handle)

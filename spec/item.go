@@ -15,7 +15,10 @@ import (
 
 // Item is one input of a batch.
 type Item struct {
-	ID     string         // the key, or the hash of the inputs; the same in every invocation
+	// ID is the key, or the hash of the inputs, and the same in every invocation.
+	// It is unique in its batch: equal inputs without a key get -2, -3, ... and a
+	// row whose key is another's gets # and its line.
+	ID     string
 	Index  int            // place in the batch, from 0
 	Inputs map[string]any // input node name to plain value; nil where Err is of class InvalidInput
 	Digest string         // 32 hex digits over the inputs; "" where there are none
@@ -104,18 +107,17 @@ func (d *identifier) identify(item *Item, key string, r row) {
 	}
 	number := d.seen.at(hash)
 	switch {
-	case *number == 0:
-		*number = 1
-		if key != "" {
-			*number = uint32(min(item.Index+1, math.MaxUint32))
-			if d.lines {
-				*number = uint32(min(max(r.place.Line, 1), math.MaxUint32))
-			}
-		}
 	case key == "":
-		*number++
-		item.ID += "-" + strconv.Itoa(int(*number))
-	case item.Err == nil:
+		if *number++; *number > 1 {
+			item.ID += "-" + strconv.Itoa(int(*number))
+		}
+	case *number == 0:
+		*number = d.where(item, r)
+	default: // the id is another item's, and no two results may share one
+		item.ID += "#" + strconv.Itoa(int(d.where(item, r)))
+		if item.Err != nil {
+			break
+		}
 		p := r.place
 		p.Message = fmt.Sprintf("key %q is that of line %d too; keys must differ", key, *number)
 		if !d.lines {
@@ -123,6 +125,15 @@ func (d *identifier) identify(item *Item, key string, r row) {
 		}
 		item.Err = &ItemError{Class: DuplicateKey, Problem: p}
 	}
+}
+
+// where is the line of a row or, where several rows may have the same, its
+// number in the batch.
+func (d *identifier) where(item *Item, r row) uint32 {
+	if d.lines {
+		return uint32(min(max(r.place.Line, 1), math.MaxUint32))
+	}
+	return uint32(min(item.Index+1, math.MaxUint32))
 }
 
 // Scan is what one look over the rows of a batch finds.

@@ -38,7 +38,12 @@ func AppendJSON(b []byte, v any) []byte {
 	case map[string]any:
 		return appendMap(b, v)
 	}
-	panic(fmt.Sprintf("spec: %T is not a plain value", v))
+	// A backend outside of this project may hand over other values of Go.
+	raw, err := json.Marshal(v)
+	if err != nil {
+		return AppendJSON(b, fmt.Sprint(v))
+	}
+	return append(b, raw...)
 }
 
 func appendMap(b []byte, m map[string]any) []byte {
