@@ -103,7 +103,7 @@ func (r *Result) redacted(hide *spec.Redactor) *Result {
 	clean.Outputs = hide.Map(r.Outputs)
 	if r.Error != nil {
 		e := *r.Error
-		e.Message = hide.Text(e.Message)
+		e.Message = hide.Message(e.Message)
 		clean.Error = &e
 	}
 	return &clean

@@ -249,9 +249,11 @@ func parseField(name string, n *yaml.Node) Field {
 
 // Input gives the input of that name, common ones included.
 func (t *NodeType) Input(name string) (Field, bool) {
-	for _, f := range slices.Concat(t.Inputs, CommonInputs()) {
-		if f.Name == name {
-			return f, true
+	for _, fields := range [][]Field{t.Inputs, CommonInputs()} {
+		for _, f := range fields {
+			if f.Name == name {
+				return f, true
+			}
 		}
 	}
 	return Field{}, false

@@ -27,11 +27,13 @@ type compiled struct {
 	source map[string]any
 }
 
-// compile panics on a bad schema: all of them are our own.
-func compile(source map[string]any, raw []byte) *compiled {
-	const url = "schema.json"
+// compile panics on a bad schema: all of them are our own. Those that a batch
+// file is held against are compiled as draft 7, in which their keywords mean the
+// same: against its metaschema, a schema is checked in a third of the time.
+func compile(draft *jsonschema.Draft, source map[string]any, raw []byte) *compiled {
+	const url = "nightshift:///schema.json" // absolute, or the compiler asks for the working folder
 	c := jsonschema.NewCompiler()
-	c.Draft = jsonschema.Draft2020
+	c.Draft = draft
 	if err := c.AddResource(url, bytes.NewReader(raw)); err != nil {
 		panic(fmt.Sprintf("schema: %v", err))
 	}
@@ -53,7 +55,8 @@ func parseSchema(raw []byte) map[string]any {
 
 var core = sync.OnceValue(func() *compiled {
 	source := parseSchema(coreJSON)
-	return compile(source, marshal(source))
+	delete(source, "$schema")
+	return compile(jsonschema.Draft7, source, marshal(source))
 })
 
 // One schema for each node type, compiled when that type is first used: one
@@ -65,7 +68,7 @@ func inputsSchemaOf(t *NodeType) *compiled {
 		return s.(*compiled)
 	}
 	raw := marshal(inputsSchema(t))
-	s, _ := inputSchemas.LoadOrStore(t.Name, compile(parseSchema(raw), raw))
+	s, _ := inputSchemas.LoadOrStore(t.Name, compile(jsonschema.Draft7, parseSchema(raw), raw))
 	return s.(*compiled)
 }
 
@@ -87,7 +90,7 @@ func ValidateBatch(root *yaml.Node) []Problem {
 func ValidatePipeline(root *yaml.Node) []Problem {
 	source := core().source
 	sub := map[string]any{"$ref": "#/$defs/pipeline", "$defs": source["$defs"]}
-	return compile(sub, marshal(sub)).validate(root, "pipeline")
+	return compile(jsonschema.Draft7, sub, marshal(sub)).validate(root, "pipeline")
 }
 
 // ValidateInputs checks the inputs of a node against its type; where is the
@@ -121,7 +124,7 @@ func at(n *yaml.Node, format string, args ...any) Problem {
 // ResultValidator checks result lines, decoded with numbers kept as json.Number.
 func ResultValidator() *jsonschema.Schema {
 	source := parseSchema(resultJSON)
-	return compile(source, marshal(source)).schema
+	return compile(jsonschema.Draft2020, source, marshal(source)).schema
 }
 
 // BatchSchema is the published JSON Schema of batch files: the core, and under

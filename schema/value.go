@@ -61,14 +61,17 @@ func scalar(n *yaml.Node) (any, error) {
 		}
 		return json.Number(i.String()), nil
 	case "!!float":
-		if number := strings.TrimPrefix(n.Value, "+"); isJSONNumber(number) {
-			return json.Number(number), nil
-		}
 		var f float64
 		if err := n.Decode(&f); err != nil {
 			return nil, fmt.Errorf("%s is not a number", n.Value)
 		}
-		if f != f || f-f != 0 { // .nan and .inf
+		number := strings.TrimPrefix(n.Value, "+")
+		switch _, err := strconv.ParseFloat(number, 64); {
+		case isJSONNumber(number) && err == nil:
+			return json.Number(number), nil
+		case isJSONNumber(number):
+			return nil, fmt.Errorf("%s is too large a number", n.Value)
+		case f != f || f-f != 0: // .nan and .inf
 			return nil, fmt.Errorf("%s has no form in JSON; write a finite number, or quote it", n.Value)
 		}
 		return json.Number(strconv.FormatFloat(f, 'g', -1, 64)), nil

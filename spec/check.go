@@ -92,6 +92,11 @@ func (d *document) checkRefs(p *Pipeline, n *Node) {
 					d.report(d.problem(s, "{{ %s.%s }}: %s", ref.Node, ref.Output, message))
 				}
 			}
+			if loose := looseBraces(s.Value, nodeReference, likeReference); loose != "" {
+				warning := d.problem(s, "%q is no reference to a node and stays as it is", loose)
+				warning.Warning = true
+				d.report(warning)
+			}
 			for _, m := range likeReference.FindAllStringSubmatch(s.Value, -1) {
 				if nodeReference.MatchString(m[0]) {
 					continue
@@ -145,6 +150,9 @@ func inputNames(t *schema.NodeType) []string {
 }
 
 func outputNames(n *Node) []string {
+	if n.outputs != nil {
+		return n.outputs
+	}
 	var names []string
 	if t := schema.LookupNodeType(n.Type); t != nil {
 		for _, o := range t.OutputsOf(n.Inputs) {
@@ -154,6 +162,7 @@ func outputNames(n *Node) []string {
 	if names == nil {
 		names = []string{"output"}
 	}
+	n.outputs = names
 	return names
 }
 
@@ -196,6 +205,22 @@ func (p *Pipeline) checkUse() {
 			warning := n.Problem("", "node %s is unreachable from every output: nothing uses what it makes", n.Name)
 			warning.Warning = true
 			p.doc.report(warning)
+		}
+	}
+}
+
+// checkStdin refuses a second reader of standard input: it would find nothing.
+func (d *document) checkStdin(f *File) {
+	var first *Batch
+	for _, b := range f.Batches {
+		for _, n := range b.Source.from {
+			if n.Value != "-" {
+				continue
+			}
+			if first != nil {
+				d.report(d.problem(n, "standard input can be read once only, and batch %s does", first.Name))
+			}
+			first = b
 		}
 	}
 }

@@ -87,6 +87,9 @@ func (d *document) checkMap(b *Batch) bool {
 					d.report(d.problem(s, "{{ %s.%s }}: map and key know nothing but the row, as in {{ row.column }}", ref.Node, ref.Output))
 				}
 			}
+			if loose := looseBraces(s.Value, rowReference, nodeReference, bareReference); loose != "" {
+				d.report(d.problem(s, "%q is no reference to a column; write {{ row.column }}", loose))
+			}
 			for _, m := range bareReference.FindAllStringSubmatch(s.Value, -1) {
 				name := m[1]
 				if name == "row" {
@@ -143,8 +146,43 @@ func (d *document) checkOverrides(b *Batch) {
 			d.report(d.problem(keyOf(at, key), "%q names no input of the node; keys are node.input, such as %s.%s", key, name, inputNames(t)[0]))
 		} else if _, ok := t.Input(input); !ok {
 			d.report(d.problem(keyOf(at, key), "node %s (%s) has no input %q%s", name, n.Type, input, schema.DidYouMean(input, inputNames(t))))
+		} else {
+			d.checkOverride(b.pipeline, n, t, input, valueOf(at, key))
 		}
 	}
+	if d.problems != nil || len(b.NodeInputOverrides) == 0 {
+		return
+	}
+	changed, err := b.pipeline.Override(b.NodeInputOverrides)
+	if err != nil {
+		return // reported above, key by key
+	}
+	if _, cycle := changed.Levels(); cycle != nil {
+		d.report(d.problem(at, "with these values, nodes refer to one another in a circle: %s", arrows(cycle)))
+	}
+}
+
+// checkOverride checks the value that an input of a node is to have instead.
+func (d *document) checkOverride(p *Pipeline, n *Node, t *schema.NodeType, input string, value *yaml.Node) {
+	inputs := &yaml.Node{Kind: yaml.MappingNode, Line: value.Line, Column: value.Column}
+	if n.inputsAt != nil {
+		for i := 0; i+1 < len(n.inputsAt.Content); i += 2 {
+			if n.inputsAt.Content[i].Value != input {
+				inputs.Content = append(inputs.Content, n.inputsAt.Content[i], n.inputsAt.Content[i+1])
+			}
+		}
+	}
+	inputs.Content = append(inputs.Content, &yaml.Node{Kind: yaml.ScalarNode, Tag: "!!str", Value: input, Line: value.Line, Column: value.Column}, value)
+	if !n.wrongInputs {
+		d.report(schema.ValidateInputs(t, inputs, "node "+n.Name)...)
+	}
+	eachScalar(value, func(s *yaml.Node) {
+		for ref := range ParseTemplate(s.Value).Refs() {
+			if message := p.wrong(ref); message != "" {
+				d.report(d.problem(s, "{{ %s.%s }}: %s", ref.Node, ref.Output, message))
+			}
+		}
+	})
 }
 
 // checkFrom looks whether a source is there and, of a table, whether it has the

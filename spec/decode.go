@@ -138,6 +138,7 @@ func (d *document) decodeSource(n *yaml.Node) Source {
 	}
 	if matrix := valueOf(n, "matrix"); matrix != nil && matrix.Kind == yaml.MappingNode {
 		s.at = d.problem(matrix, "")
+		keepDigits(matrix)
 		values, names := d.mapping(matrix)
 		for _, name := range names {
 			if axis, ok := values[name].([]any); ok {

@@ -20,8 +20,10 @@ import (
 const (
 	maxDocument = 16 << 20 // bytes of a batch file, a pipeline file, or a .yaml source
 	maxScalar   = 1 << 20  // bytes of one value in a batch file
+	maxCopied   = 16 << 20 // bytes of text that aliases may add
 	maxAliased  = 100_000  // nodes that aliases may add: far past honest reuse, far below a bomb
 	maxDepth    = 1_000    // levels of nesting
+	maxSnippets = 100      // problems shown with their line: nobody reads more
 )
 
 // document is one parsed YAML file: its root with aliases, merges and
@@ -93,13 +95,15 @@ func (d *document) problem(n *yaml.Node, format string, args ...any) schema.Prob
 
 // place completes a problem that knows its line and column only.
 func (d *document) place(p schema.Problem) schema.Problem {
-	p.Message = d.redact.Text(p.Message)
+	p.Message = d.redact.Message(p.Message)
 	if p.Line < 0 { // the value came from a flag
 		p.File, p.Line, p.Col = "--set "+d.redact.Text(d.sets[-1-p.Line]), 0, 0
 		return p
 	}
 	p.File = d.file
-	p.Snippet = d.snippet(p.Line, p.Col)
+	if len(d.problems) < maxSnippets {
+		p.Snippet = d.snippet(p.Line, p.Col)
+	}
 	return p
 }
 

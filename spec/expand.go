@@ -123,22 +123,24 @@ func shorten(s string) string {
 
 // secretsOf reads the list of secret variables ahead of everything else, so
 // that no message can hold their values.
-func (d *document) secretsOf(env Environment) (names []string) {
+func (d *document) secretsOf(env Environment) {
 	list := valueOf(d.root, "secrets")
 	if list == nil || list.Kind != yaml.SequenceNode {
-		return nil
+		return
 	}
 	var values []string
 	for _, n := range list.Content {
+		if strings.Contains(n.Value, "$") { // the schema takes it for a name when it is filled in
+			d.report(d.problem(n, "secrets lists the names of variables, not their values; write OPENAI_API_KEY, and no dollar"))
+			continue
+		}
 		value, _ := env(n.Value)
 		if value != "" && len(value) < minSecret {
 			d.report(d.problem(n, "the value of %s has fewer than %d characters, too few to be hidden", n.Value, minSecret))
 		}
-		names = append(names, n.Value)
 		values = append(values, value)
 	}
 	d.redact = NewRedactor(values)
-	return names
 }
 
 // valueOf gives the value of a key of a mapping, or nil.

@@ -51,6 +51,7 @@ type Node struct {
 
 	key, at, inputsAt *yaml.Node
 	wrongInputs       bool // which outputs there are may hang on them
+	outputs           []string
 	doc               *document
 }
 

@@ -91,8 +91,9 @@ func checkRows(t *testing.T, b *Batch, source []byte) {
 
 // streamed gives batches that read standard input in a format.
 func streamed(f *testing.F, format string) []*Batch {
-	file := parsed(f, "", oneInput+"batches:\n  a: {from: '-', format: "+format+"}\n  b: {from: '-', format: "+format+`, map: {topic: "{{ row.topic }}{{ row.x.y }}"}, key: "{{ row.topic }}"}`+"\n", Options{})
-	return file.Batches
+	plain := parsed(f, "", oneInput+"batches:\n  a: {from: '-', format: "+format+"}\n", Options{})
+	mapped := parsed(f, "", oneInput+"batches:\n  b: {from: '-', format: "+format+`, map: {topic: "{{ row.topic }}{{ row.x.y }}"}, key: "{{ row.topic }}"}`+"\n", Options{})
+	return append(plain.Batches, mapped.Batches...)
 }
 
 func FuzzJSONL(f *testing.F) {

@@ -64,7 +64,7 @@ func (b *Batch) items(stdin io.Reader, identify bool, yield func(Item) bool) err
 		if err != nil {
 			item.Inputs = nil
 			item.Err = &ItemError{Class: InvalidInput, Problem: r.place}
-			item.Err.Problem.Message = b.doc.redact.Text(err.Error())
+			item.Err.Problem.Message = b.doc.redact.Message(err.Error())
 			item.Err.Problem.Snippet = b.doc.redact.Text(r.place.Snippet)
 		}
 		ids.identify(&item, key, r)
@@ -192,7 +192,7 @@ func (b *Batch) Empty() schema.Problem {
 func (b *Batch) SourceProblem(err error) schema.Problem {
 	if e, ok := errors.AsType[*sourceError](err); ok {
 		p := e.Problem
-		p.Message, p.Snippet = b.doc.redact.Text(p.Message), b.doc.redact.Text(p.Snippet)
+		p.Message, p.Snippet = b.doc.redact.Message(p.Message), b.doc.redact.Text(p.Snippet)
 		return p
 	}
 	return b.doc.problem(b.key, "%v", err)

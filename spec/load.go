@@ -59,6 +59,7 @@ func parseFile(path string, source []byte, opts Options) (*File, schema.Problems
 	for _, b := range f.Batches {
 		d.checkBatch(b)
 	}
+	d.checkStdin(f)
 	d.checkResults(f)
 	problems := d.problems
 	if doc := f.Pipeline.doc; doc != d {

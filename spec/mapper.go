@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"maps"
 	"math"
+	"math/big"
 	"slices"
 	"strconv"
 	"strings"
@@ -38,7 +39,8 @@ func (b *Batch) mapper() *mapper {
 	if b.Key != "" {
 		m.key = parseRowTemplate(b.Key)
 		for ref := range m.key.Refs() {
-			m.keyed[ref.Output] = true
+			outer, _, _ := strings.Cut(ref.Output, ".")
+			m.keyed[ref.Output], m.keyed[outer] = true, true
 		}
 	}
 	return m
@@ -80,15 +82,15 @@ func (m *mapper) item(row map[string]any) (inputs map[string]any, key string, er
 		inputs, err = m.typed(inputs)
 	}
 	if m.key != nil {
-		key = m.key.Text(get)
+		key = strings.TrimSpace(m.key.Text(get))
 	}
 	if err != nil { // its id is the key all the same, so that it stays when the row is mended
-		return nil, strings.TrimSpace(key), err
+		return nil, key, err
 	}
 	if missing != "" {
 		return nil, "", fmt.Errorf("the row has no %q%s", missing, schema.DidYouMean(missing, slices.Sorted(maps.Keys(row))))
 	}
-	if m.key != nil && strings.TrimSpace(key) == "" {
+	if m.key != nil && key == "" {
 		return nil, "", fmt.Errorf("the row's key is empty")
 	}
 	return inputs, key, nil
@@ -215,7 +217,7 @@ func Convert(v any, typ string) (any, error) {
 }
 
 // ToNumber takes a number, or text that is one: also with a plus, with leading
-// zeros, or without a digit before the point. All digits are kept.
+// zeros, without a digit before the point, or in another of YAML's forms. All digits are kept.
 func ToNumber(v any) (json.Number, error) {
 	switch v := v.(type) {
 	case json.Number:
@@ -234,6 +236,9 @@ func ToNumber(v any) (json.Number, error) {
 		}
 		if _, err := strconv.ParseFloat(digits, 64); err == nil && json.Valid([]byte(digits)) {
 			return json.Number(digits), nil
+		}
+		if n, ok := new(big.Int).SetString(text, 0); ok { // 0x10, 1_000
+			return json.Number(n.String()), nil
 		}
 	}
 	return "", fmt.Errorf("%s is not a number", quoteValue(v))

@@ -13,7 +13,8 @@ var knownTags = []string{"!!null", "!!bool", "!!int", "!!float", "!!str", "!!tim
 type resolver struct {
 	*document
 	active  map[*yaml.Node]bool // anchors being expanded, to find those that hold themselves
-	aliased int
+	aliased int                 // nodes that aliases added, and the bytes of their text
+	copied  int
 	tooMany bool
 }
 
@@ -23,8 +24,9 @@ func (r *resolver) resolve(n *yaml.Node, depth int) *yaml.Node {
 		return null(n)
 	}
 	if len(r.active) > 0 {
-		if r.aliased++; r.aliased > maxAliased {
-			r.once(n, "aliases (*name) expand to more than %d values", maxAliased)
+		r.aliased++
+		if r.copied += len(n.Value); r.aliased > maxAliased || r.copied > maxCopied {
+			r.once(n, "aliases (*name) expand to more than %d values, or %d MB of text", maxAliased, maxCopied>>20)
 			return null(n)
 		}
 	}

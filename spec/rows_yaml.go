@@ -2,6 +2,7 @@ package spec
 
 import (
 	"bufio"
+	"encoding/json"
 	"fmt"
 	"io"
 
@@ -32,6 +33,7 @@ func yamlRows(from *bufio.Reader, name string, yield rowFunc) error {
 func nodeRows(d *document, list *yaml.Node, yield rowFunc) {
 	for _, n := range list.Content {
 		r := row{place: d.problem(n, "")}
+		keepDigits(n)
 		v, err := schema.Value(n)
 		values, ok := v.(map[string]any)
 		switch {
@@ -49,6 +51,16 @@ func nodeRows(d *document, list *yaml.Node, yield rowFunc) {
 			return
 		}
 	}
+}
+
+// keepDigits lets numbers that are not written in plain decimal (01234, 0x10,
+// 1_000) be text in rows: there they are ticket ids and zip codes.
+func keepDigits(row *yaml.Node) {
+	eachScalar(row, func(s *yaml.Node) {
+		if s.ShortTag() == "!!int" && !json.Valid([]byte(s.Value)) {
+			s.Tag = "!!str"
+		}
+	})
 }
 
 // matrixRows makes a row of every combination; the last axis turns fastest.

@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"encoding/json"
 	"io"
+	"net/url"
 	"slices"
 	"strconv"
 	"strings"
@@ -33,10 +34,14 @@ func NewRedactor(values []string) *Redactor {
 	slices.SortFunc(values, func(a, b string) int { return len(b) - len(a) })
 	var forms, pairs []string
 	for _, v := range values {
-		for _, form := range escaped(v) {
-			forms = append(forms, escaped(form)...) // JSON text inside of JSON text
+		trimmed := strings.TrimSpace(v) // $(cat key) leaves no newline, but other ways do
+		for _, variant := range []string{v, trimmed, url.QueryEscape(trimmed), url.PathEscape(trimmed)} {
+			for _, form := range escaped(variant) {
+				forms = append(forms, escaped(form)...) // JSON text inside of JSON text
+			}
 		}
 	}
+	forms = slices.DeleteFunc(forms, func(f string) bool { return len(f) < minSecret })
 	slices.SortFunc(forms, func(a, b string) int { return cmp.Or(len(b)-len(a), strings.Compare(a, b)) })
 	forms = slices.Compact(forms)
 	for _, form := range forms {
@@ -63,6 +68,15 @@ func (r *Redactor) Active() bool { return r != nil && r.replacer != nil }
 
 // Text hides secrets in a text.
 func (r *Redactor) Text(s string) string {
+	if !r.Active() {
+		return s
+	}
+	return r.replacer.Replace(s)
+}
+
+// Message hides secrets in what is said to people, also where only the
+// beginning of one is left because a long value was cut short.
+func (r *Redactor) Message(s string) string {
 	if !r.Active() {
 		return s
 	}
@@ -147,7 +161,7 @@ type redactingWriter struct {
 }
 
 func (w redactingWriter) Write(p []byte) (int, error) {
-	if _, err := io.WriteString(w.w, w.redact.Text(string(p))); err != nil {
+	if _, err := io.WriteString(w.w, w.redact.Message(string(p))); err != nil {
 		return 0, err
 	}
 	return len(p), nil

@@ -77,7 +77,7 @@ func TestRedactor(t *testing.T) {
 		`"my swordfi…" is not a number`:  `"my [hidden]…" is not a number`,
 		"the swo… is less than a secret": "the swo… is less than a secret",
 	} {
-		if got := r.Text(text); got != want {
+		if got := r.Message(text); got != want {
 			t.Errorf("%q became %q, want %q", text, got, want)
 		}
 	}

@@ -174,7 +174,12 @@ func (d *document) glob(pattern string) ([]string, error) {
 	if !filepath.IsAbs(pattern) {
 		pattern = filepath.Join(escapeGlob.Replace(filepath.Dir(d.file)), pattern)
 	}
-	matches, err := doublestar.FilepathGlob(pattern, doublestar.WithFilesOnly())
+	// Links to folders are not followed, as they may lead in circles.
+	matches, err := doublestar.FilepathGlob(pattern, doublestar.WithNoFollow())
+	matches = slices.DeleteFunc(matches, func(path string) bool {
+		info, err := os.Stat(path)
+		return err == nil && !info.Mode().IsRegular()
+	})
 	slices.Sort(matches)
 	return matches, err
 }

@@ -33,11 +33,38 @@ type part struct {
 }
 
 var (
-	nodeReference = regexp.MustCompile(`\{\{\s*(\w+)\.([\w.]+)\s*\}\}`)
-	rowReference  = regexp.MustCompile(`\{\{\s*(row)\.([^{}]*?)\s*\}\}`)
-	bareReference = regexp.MustCompile(`\{\{\s*(\w+)\s*\}\}`)
-	likeReference = regexp.MustCompile(`\{\{\s*([\w.-]+)\s*\}\}`) // an author may have meant one
+	nodeReference   = regexp.MustCompile(`\{\{\s*(\w+)\.([\w.]+)\s*\}\}`)
+	rowReference    = regexp.MustCompile(`\{\{\s*(row)\.([^{}]*?)\s*\}\}`)
+	bareReference   = regexp.MustCompile(`\{\{\s*(\w+)\s*\}\}`)
+	wordAfterBraces = regexp.MustCompile(`^\{\{\s*[\w.]`)
+	likeReference   = regexp.MustCompile(`\{\{\s*([\w.-]+)\s*\}\}`) // an author may have meant one
 )
+
+// looseBraces gives the text at the first {{ that begins none of the patterns,
+// or "": a brace that was forgotten, or a filter that does not exist.
+func looseBraces(s string, patterns ...*regexp.Regexp) string {
+	for at := 0; ; {
+		i := strings.Index(s[at:], "{{")
+		if i < 0 {
+			return ""
+		}
+		at += i
+		end := at
+		for _, p := range patterns {
+			if m := p.FindStringIndex(s[at:]); m != nil && m[0] == 0 {
+				end = at + m[1]
+			}
+		}
+		switch {
+		case end > at:
+			at = end
+		case wordAfterBraces.MatchString(s[at:]):
+			return shorten(s[at:])
+		default:
+			at += 2 // JSON in a prompt, say
+		}
+	}
+}
 
 // ParseTemplate parses a value of a pipeline. Braces that hold anything else
 // than a reference stay as they are.

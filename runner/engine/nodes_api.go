@@ -95,6 +95,20 @@ func compileAPI(s *setup) step {
 	}
 }
 
+// escapeInvalid escapes what must not stand in a request line. All else is left
+// as the author wrote it: the query may be signed.
+func escapeInvalid(query string) string {
+	var b strings.Builder
+	for i := range len(query) {
+		if c := query[i]; c <= ' ' || c >= 0x7f || strings.IndexByte("\"<>\\^`{|}", c) >= 0 {
+			fmt.Fprintf(&b, "%%%02X", c)
+		} else {
+			b.WriteByte(c)
+		}
+	}
+	return b.String()
+}
+
 func apiURL(c *call, target, query input) (*url.URL, error) {
 	address, err := url.Parse(strings.TrimSpace(target.text(c)))
 	if err != nil {
@@ -103,6 +117,7 @@ func apiURL(c *call, target, query input) (*url.URL, error) {
 	if address.Scheme != "http" && address.Scheme != "https" || address.Host == "" {
 		return nil, fmt.Errorf("input \"url\": must begin with http:// or https:// and name a host")
 	}
+	address.RawQuery = escapeInvalid(address.RawQuery)
 	params, err := query.pairs(c)
 	if err != nil {
 		return nil, err

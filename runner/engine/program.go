@@ -133,6 +133,15 @@ func (n *node) wire(from *spec.Node, kind nodeType, slots map[[2]string]slotInfo
 			add(&n.needs, index[ref.Node])
 		}
 	}
+	if items, ok := from.Inputs[kind.merges].([]any); ok && slices.ContainsFunc(items, literal) {
+		n.fallbacks = nil // there is always something to merge
+	}
+}
+
+// literal tells whether a value refers to nothing, and is something.
+func literal(v any) bool {
+	_, plain := spec.ParseTemplate(v).Literal()
+	return plain && !empty(v)
 }
 
 // setup is what a node type is compiled from.
