@@ -51,8 +51,9 @@ type Recorder interface {
 	Commit() (int, error)
 }
 
-// maxCommit is how many results one Commit may be about.
-const maxCommit = 512
+// maxCommit is how many results one Commit may be about, and how many events
+// may wait for it: results can be large, and those that wait are in memory.
+const maxCommit = 128
 
 // stream takes events from all runs and gives them to the sinks, a result only
 // after it was written. Results that arrive together are committed together.
@@ -112,6 +113,9 @@ func (s *stream) deliver(batch []Event, recorder Recorder, redactor *spec.Redact
 				continue // it did not reach the file, so nobody may count it
 			}
 			written--
+		}
+		if e.Outcome != nil && (err != nil || s.err != nil) {
+			e.Outcome.Stopped = ResultsFailed
 		}
 		for _, sink := range sinks {
 			sink.Handle(e)

@@ -49,9 +49,10 @@ type StopReason string
 
 // The reasons for stopping early.
 const (
-	NotStopped  StopReason = ""
-	AtDeadline  StopReason = "deadline"
-	Interrupted StopReason = "interrupted"
+	NotStopped    StopReason = ""
+	AtDeadline    StopReason = "deadline"
+	Interrupted   StopReason = "interrupted"
+	ResultsFailed StopReason = "results"
 )
 
 // NewGeneration names a new pass over a batch.

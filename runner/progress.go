@@ -14,6 +14,7 @@ import (
 type Bar struct {
 	Out    io.Writer
 	bar    *progressbar.ProgressBar
+	ticks  ticks
 	batch  string
 	failed int
 }
@@ -35,6 +36,9 @@ func (p *Bar) Handle(e Event) {
 			progressbar.OptionUseANSICodes(true),
 			progressbar.OptionSetSpinnerChangeInterval(0), // else a goroutine draws on for ever
 		)
+		p.bar.StartWithoutRender() // else its clock starts with the first item that ends
+		_ = p.bar.RenderBlank()
+		p.ticks.start(time.Second, func(time.Time) { _ = p.bar.RenderBlank() })
 	case Finished:
 		if e.Result.Status != Succeeded {
 			p.failed++
@@ -42,6 +46,7 @@ func (p *Bar) Handle(e Event) {
 		}
 		_ = p.bar.Add(1) // an item more than were counted is no reason to fail
 	case Ended:
+		p.ticks.stop()
 		_ = p.bar.Clear()
 	}
 }
@@ -51,21 +56,19 @@ type Lines struct {
 	Say   func(line string)
 	Every time.Duration
 
+	ticks  ticks
 	mu     sync.Mutex
 	batch  string
 	total  int
 	ended  int
 	failed int
 	began  time.Time
-	stop   chan struct{}
-	done   chan struct{} // closed when the last line was said
 }
 
 // Handle counts, and says nothing by itself.
 func (p *Lines) Handle(e Event) {
 	if e.Kind == Ended {
-		close(p.stop)
-		<-p.done
+		p.ticks.stop()
 		return
 	}
 	p.mu.Lock()
@@ -73,8 +76,7 @@ func (p *Lines) Handle(e Event) {
 	switch e.Kind {
 	case Planned:
 		p.batch, p.total, p.ended, p.failed, p.began = e.Batch, e.Plan.Total, 0, 0, e.Time
-		p.stop, p.done = make(chan struct{}), make(chan struct{})
-		go p.tick(p.stop, p.done)
+		p.ticks.start(p.Every, func(now time.Time) { p.Say(p.line(now)) })
 	case Finished:
 		p.ended++
 		if e.Result.Status != Succeeded {
@@ -83,18 +85,30 @@ func (p *Lines) Handle(e Event) {
 	}
 }
 
-func (p *Lines) tick(stop <-chan struct{}, done chan<- struct{}) {
-	defer close(done)
-	ticker := time.NewTicker(p.Every)
-	defer ticker.Stop()
-	for {
-		select {
-		case now := <-ticker.C:
-			p.Say(p.line(now))
-		case <-stop:
-			return
+// ticks calls a function every so often, between start and stop.
+type ticks struct{ end, ended chan struct{} }
+
+func (t *ticks) start(every time.Duration, call func(now time.Time)) {
+	t.end, t.ended = make(chan struct{}), make(chan struct{})
+	go func(end, ended chan struct{}) {
+		defer close(ended)
+		ticker := time.NewTicker(every)
+		defer ticker.Stop()
+		for {
+			select {
+			case now := <-ticker.C:
+				call(now)
+			case <-end:
+				return
+			}
 		}
-	}
+	}(t.end, t.ended)
+}
+
+// stop returns when the last call has returned.
+func (t *ticks) stop() {
+	close(t.end)
+	<-t.ended
 }
 
 // line is what is said at one moment.

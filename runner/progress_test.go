@@ -93,8 +93,8 @@ func TestLinesOfTheNextBatch(t *testing.T) {
 
 func TestBar(t *testing.T) {
 	for total, wanted := range map[int][]string{
-		4:  {"b  ", "25%", "(1/4", "50%", "b, 1 failed", "(2/4"},
-		-1: {"b (1/-", "b, 1 failed (4/-"},
+		4:  {"b  ", "0%", "25%", "(1/4", "50%", "b, 1 failed", "(2/4"},
+		-1: {"b (0/-", "b (1/-", "b, 1 failed (3/-"},
 		2:  {"50%"}, // fewer than there are
 		0:  nil,     // then the library draws nothing
 	} {

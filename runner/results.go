@@ -18,6 +18,7 @@ type ResultsFile struct {
 	size    int64 // of the whole lines
 	pending []byte
 	failed  error
+	remove  string // the file, to be removed if no result was written; "": none
 }
 
 // resultsOutput is what a ResultsFile needs of an *os.File.
@@ -30,28 +31,39 @@ type resultsOutput interface {
 // ErrResultsExist says that a results file is there already.
 var ErrResultsExist = errors.New("results are there already")
 
+// ResultsExist tells whether a file holds results that must not be lost; an
+// empty file does not, nor does a pipe or a device.
+func ResultsExist(path string) bool {
+	info, err := os.Stat(path)
+	return err == nil && info.Mode().IsRegular() && info.Size() > 0
+}
+
 // CreateResults creates the results file and the folders above it. One that is
 // there already is ErrResultsExist; with fresh it is moved aside first, and the
 // name that it got is returned. Other errors are a *ResultsError.
 func CreateResults(path string, fresh bool) (f *ResultsFile, movedTo string, err error) {
+	shown := path
+	if target, err := filepath.EvalSymlinks(path); err == nil {
+		path = target // a link stays, and what it leads to is moved aside
+	}
 	if err := os.MkdirAll(filepath.Dir(path), 0o777); err != nil {
-		return nil, "", &ResultsError{path, cause(err)}
+		return nil, "", &ResultsError{shown, cause(err)}
 	}
 	open := func() (*os.File, error) { return os.OpenFile(path, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o666) }
 	file, err := open()
 	if errors.Is(err, os.ErrExist) {
-		if info, statErr := os.Stat(path); statErr == nil && !info.Mode().IsRegular() {
-			file, err = os.OpenFile(path, os.O_WRONLY, 0) // a pipe or a device, such as /dev/stdout
+		if !ResultsExist(path) {
+			file, err = os.OpenFile(path, os.O_WRONLY, 0)
 		} else if !fresh {
-			return nil, "", fmt.Errorf("%s: %w", path, ErrResultsExist)
+			return nil, "", fmt.Errorf("%s: %w", shown, ErrResultsExist)
 		} else if movedTo, err = moveAside(path); err == nil {
 			file, err = open()
 		}
 	}
 	if err != nil {
-		return nil, movedTo, &ResultsError{path, cause(err)}
+		return nil, movedTo, &ResultsError{shown, cause(err)}
 	}
-	return &ResultsFile{path: path, out: file}, movedTo, nil
+	return &ResultsFile{path: shown, out: file, remove: path}, movedTo, nil
 }
 
 // StreamResults writes results to something that is no file, such as standard output.
@@ -121,8 +133,12 @@ func (f *ResultsFile) Commit() (int, error) {
 	return bytes.Count(lines[:whole], []byte("\n")), f.failed
 }
 
-// Close makes sure that the results are on the disk.
+// Close makes sure that the results are on the disk. A file that got none is
+// removed: it would stand in the way of the next run.
 func (f *ResultsFile) Close() error {
+	if info, err := os.Stat(f.remove); err == nil && info.Mode().IsRegular() && info.Size() == 0 {
+		defer os.Remove(f.remove)
+	}
 	err := f.out.Sync()
 	if errors.Is(err, syscall.EINVAL) || errors.Is(err, syscall.ENOTSUP) {
 		err = nil // pipes and devices cannot be synced

@@ -13,6 +13,7 @@ type Summary struct {
 	ended     time.Time
 	counts    map[State]int
 	total     int
+	expected  int // items of the plan; -1 where that is not known
 	durations histogram
 	outcome   Outcome
 }
@@ -21,7 +22,7 @@ type Summary struct {
 func (s *Summary) Handle(e Event) {
 	switch e.Kind {
 	case Planned:
-		*s = Summary{batch: e.Batch, began: e.Time, counts: map[State]int{}}
+		*s = Summary{batch: e.Batch, began: e.Time, counts: map[State]int{}, expected: e.Plan.Total}
 	case Finished:
 		s.counts[e.Result.Status]++
 		s.total++
@@ -36,7 +37,11 @@ func (s *Summary) Handle(e Event) {
 // String is the summary in one line.
 func (s *Summary) String() string {
 	var b strings.Builder
-	fmt.Fprintf(&b, "%s: %d %s in %s", s.batch, s.total, plural(s.total, "item", "items"), round(s.ended.Sub(s.began)))
+	count := fmt.Sprintf("%d %s", s.total, plural(s.total, "item", "items"))
+	if s.total < s.expected {
+		count = fmt.Sprintf("%d of %d items", s.total, s.expected)
+	}
+	fmt.Fprintf(&b, "%s: %s in %s", s.batch, count, round(s.ended.Sub(s.began)))
 	separator := ": "
 	for _, state := range []State{Succeeded, Failed, Cancelled, TimedOut} {
 		if n := s.counts[state]; n > 0 || state == Succeeded {
@@ -52,9 +57,11 @@ func (s *Summary) String() string {
 		b.WriteString("; stopped at the deadline")
 	case Interrupted:
 		b.WriteString("; interrupted")
-		if n := s.outcome.Interrupted; n > 0 {
-			fmt.Fprintf(&b, ", %d %s terminated", n, plural(n, "run", "runs"))
-		}
+	case ResultsFailed:
+		b.WriteString("; stopped as results could not be written")
+	}
+	if n := s.outcome.Interrupted; n > 0 {
+		fmt.Fprintf(&b, ", %d %s terminated", n, plural(n, "run", "runs"))
 	}
 	return b.String()
 }

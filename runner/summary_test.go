@@ -40,6 +40,9 @@ func TestSummary(t *testing.T) {
 	}
 	want(t, "drained", sumUp(t, drained, "a 2s", "b 2s", "c 2s"),
 		"b: 2 items in 2s: 2 succeeded; p50 2s, p95 2s, max 2s; interrupted")
+	counted := func(p *Plan) { drained(p); p.Total = 3 }
+	want(t, "of how many", sumUp(t, counted, "a 2s", "b 2s", "c 2s"),
+		"b: 2 of 3 items in 2s: 2 succeeded; p50 2s, p95 2s, max 2s; interrupted")
 	want(t, "one terminated", sumUp(t, drained, "a park=1h", "b 2s", "c 2s"),
 		"b: 2 items in 2s: 2 succeeded; p50 2s, p95 2s, max 2s; interrupted, 1 run terminated")
 	want(t, "more terminated", sumUp(t, drained, "a park=1h", "b park=1h", "c 900ms park=1h", "d 1s"),
@@ -51,7 +54,7 @@ func TestSummaryOfTheNextBatch(t *testing.T) {
 	var s Summary
 	at := time.Now()
 	for _, batch := range []string{"first", "second"} {
-		s.Handle(Event{Kind: Planned, Batch: batch, Time: at})
+		s.Handle(Event{Kind: Planned, Batch: batch, Time: at, Plan: &Plan{Total: -1}})
 		s.Handle(Event{Kind: Finished, Result: &Result{Status: Failed}})
 		s.Handle(Event{Kind: Ended, Time: at.Add(time.Minute), Outcome: &Outcome{}})
 	}

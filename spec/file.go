@@ -199,6 +199,25 @@ func (p *Pipeline) Node(name string) *Node {
 	return nil
 }
 
+// Reads lists the files that the batch file stands for: itself, its pipeline's,
+// and the sources of its batches.
+func (f *File) Reads() []string {
+	paths := []string{f.Path}
+	if doc := f.Pipeline.doc; doc != nil {
+		paths = append(paths, doc.file)
+	}
+	for _, b := range f.Batches {
+		for _, n := range b.Source.from {
+			if matches, err := b.doc.glob(n.Value); isGlob(n.Value) && err == nil {
+				paths = append(paths, matches...)
+			} else {
+				paths = append(paths, b.doc.path(n.Value))
+			}
+		}
+	}
+	return paths
+}
+
 // Batch gives the batch of that name, or nil.
 func (f *File) Batch(name string) *Batch {
 	for _, b := range f.Batches {

@@ -19,7 +19,7 @@ func newGraph(std streams) *cobra.Command {
 		Args:              exactly("FILE"),
 		ValidArgsFunction: batchFileArgs,
 		RunE: func(_ *cobra.Command, args []string) error {
-			file, _, err := o.load(args[0], std.err)
+			file, _, err := o.load(args[0], std, std.err.warn)
 			if err != nil {
 				return err
 			}

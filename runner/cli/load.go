@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"maps"
 	"os"
+	"slices"
 
 	"github.com/spf13/cobra"
 
@@ -23,9 +24,9 @@ func (o *fileOptions) flags(cmd *cobra.Command) {
 	cmd.Flags().StringArrayVar(&o.sets, "set", nil, "put a value into the batch file, as `path=value` (run.concurrency=4)")
 }
 
-// load reads a batch file and checks it for its backend. Warnings are said;
+// load reads a batch file and checks it for its backend. Warnings go to warn;
 // anything else that is wrong is the error.
-func (o *fileOptions) load(path string, stderr *console) (*spec.File, *engine.Engine, error) {
+func (o *fileOptions) load(path string, std streams, warn func(schema.Problems)) (*spec.File, *engine.Engine, error) {
 	vars := map[string]string{}
 	for _, name := range o.envFiles {
 		read, err := spec.ReadEnvFile(name)
@@ -43,7 +44,7 @@ func (o *fileOptions) load(path string, stderr *console) (*spec.File, *engine.En
 	}
 	file, problems := spec.Load(path, spec.Options{Env: env, Set: o.sets})
 	if file != nil {
-		stderr.redact = file.Redactor
+		std.err.redact = file.Redactor
 	}
 	backend := engine.New()
 	if errs, _ := problems.Split(); len(errs) == 0 && file.Run.Backend == "local" {
@@ -51,7 +52,7 @@ func (o *fileOptions) load(path string, stderr *console) (*spec.File, *engine.En
 	}
 	errs, warnings := problems.Split()
 	if len(warnings) > 0 {
-		fmt.Fprintln(stderr, warnings.Error())
+		warn(warnings)
 	}
 	if len(errs) > 0 {
 		return nil, nil, &exitError{exitUsage, errs}
@@ -74,7 +75,9 @@ func batches(f *spec.File, names []string) ([]*spec.Batch, error) {
 		if b == nil {
 			return nil, &exitError{exitUsage, fmt.Errorf("%s has no batch %q%s", f.Path, name, schema.DidYouMean(name, all))}
 		}
-		picked = append(picked, b)
+		if !slices.Contains(picked, b) {
+			picked = append(picked, b)
+		}
 	}
 	return picked, nil
 }

@@ -13,14 +13,14 @@ import (
 )
 
 func newPlan(std streams) *cobra.Command {
-	var o runOptions
+	o := runOptions{planning: true}
 	cmd := &cobra.Command{
 		Use:               "plan FILE",
 		Short:             "show what would be saved and run, and in which order",
 		Args:              exactly("FILE"),
 		ValidArgsFunction: batchFileArgs,
 		RunE: func(_ *cobra.Command, args []string) error {
-			file, _, err := o.load(args[0], std.err)
+			file, _, err := o.load(args[0], std, std.err.warn)
 			if err != nil {
 				return err
 			}

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
+	"os"
 	"strings"
 	"time"
 
@@ -20,6 +21,9 @@ import (
 // progressEvery is how often a line of progress is said where there is no terminal.
 const progressEvery = 10 * time.Second
 
+// maxConcurrency is that of the batch file's schema.
+const maxConcurrency = 100_000
+
 type runOptions struct {
 	fileOptions
 	batches     []string
@@ -30,6 +34,7 @@ type runOptions struct {
 	quiet       bool
 	logFormat   string
 	logLevel    string
+	planning    bool // nothing is going to be run
 }
 
 func newRun(std streams) *cobra.Command {
@@ -57,7 +62,7 @@ written · 130 and 143 interrupted.`,
 	cmd.Flags().StringArrayVar(&o.batches, "batch", nil, "run only the batch of this `name` (may be repeated)")
 	cmd.Flags().IntVar(&o.limit, "limit", 0, "run only the first `n` items of each batch")
 	cmd.Flags().StringVarP(&o.output, "output", "o", "", "write results to this `path`, - for standard output")
-	cmd.Flags().IntVar(&o.concurrency, "concurrency", 0, "runs in flight at once")
+	cmd.Flags().IntVar(&o.concurrency, "concurrency", 0, "`n` runs in flight at once")
 	cmd.Flags().BoolVar(&o.fresh, "fresh", false, "move results that are there aside, and run everything again")
 	cmd.Flags().BoolVarP(&o.quiet, "quiet", "q", false, "say nothing but errors")
 	cmd.Flags().StringVar(&o.logFormat, "log-format", "", "log events as `text` or json, instead of progress")
@@ -71,8 +76,8 @@ func (o *runOptions) validate(cmd *cobra.Command) error {
 	switch {
 	case o.limit < 0 || o.limit == 0 && cmd.Flags().Changed("limit"):
 		return fmt.Errorf("--limit must be at least 1")
-	case o.concurrency < 0 || o.concurrency == 0 && cmd.Flags().Changed("concurrency"):
-		return fmt.Errorf("--concurrency must be at least 1")
+	case (o.concurrency < 1 || o.concurrency > maxConcurrency) && cmd.Flags().Changed("concurrency"):
+		return fmt.Errorf("--concurrency must be from 1 to %d", maxConcurrency)
 	case o.logFormat != "" && o.logFormat != "text" && o.logFormat != "json":
 		return fmt.Errorf("--log-format is text or json, not %q", o.logFormat)
 	case level.UnmarshalText([]byte(o.logLevel)) != nil:
@@ -91,7 +96,7 @@ type job struct {
 
 func (o *runOptions) run(ctx context.Context, path string, std streams) error {
 	began := time.Now()
-	file, backend, err := o.load(path, std.err)
+	file, backend, err := o.load(path, std, func(warnings schema.Problems) { o.notice(std, warnings.Error()) })
 	if err != nil {
 		return err
 	}
@@ -106,10 +111,15 @@ func (o *runOptions) run(ctx context.Context, path string, std streams) error {
 	if err != nil {
 		return &exitError{exitBackend, fmt.Errorf("cannot save pipeline %s: %w", file.Pipeline.Name, err)}
 	}
-	signals := watchSignals(ctx, std.err)
+	signals := watchSignals(ctx, func(message string) {
+		if std.err.isTerminal() && o.logFormat == "" {
+			message = "\n" + message // below the bar and the ^C
+		}
+		o.say(std, message)
+	})
 	defer signals.stop()
 	code := exitOK
-	for _, j := range jobs {
+	for i, j := range jobs {
 		j.plan.PipelineID = saved.PipelineID
 		j.plan.Drain = signals.drain
 		batchCode, err := o.runBatch(signals.ctx, j, backend, std)
@@ -117,7 +127,11 @@ func (o *runOptions) run(ctx context.Context, path string, std streams) error {
 		if err != nil {
 			return &exitError{code, err}
 		}
-		if code == exitStopped || signals.interrupted() {
+		if last := i == len(jobs)-1; !last && signals.interrupted() {
+			code = gravest(code, interruptCode(signals.ctx)) // batches are left, although this one ended
+			break
+		}
+		if code == exitStopped {
 			break
 		}
 	}
@@ -146,9 +160,12 @@ func (o *runOptions) jobs(file *spec.File, began time.Time, std streams) ([]job,
 	var refused schema.Problems
 	paths := map[string]string{}
 	for _, b := range picked {
-		total, problems := o.scan(b, std.err)
+		total, problems := o.scan(b, std)
 		refused = append(refused, problems...)
 		path := o.resultsPath(file, b, began)
+		if err := o.checkResults(file, path); err != nil {
+			return nil, &exitError{exitUsage, err}
+		}
 		if other := paths[path]; other != "" && path != "-" {
 			return nil, &exitError{exitUsage, fmt.Errorf("batches %s and %s would both write to %s; put {{ batch }} into --output", other, b.Name, path)}
 		}
@@ -174,7 +191,7 @@ func (o *runOptions) jobs(file *spec.File, began time.Time, std streams) ([]job,
 
 // scan counts the rows of a batch, -1 where they can be read only once. Single
 // bad rows are no reason not to run the others; the problems are.
-func (o *runOptions) scan(b *spec.Batch, stderr io.Writer) (total int, problems schema.Problems) {
+func (o *runOptions) scan(b *spec.Batch, std streams) (total int, problems schema.Problems) {
 	if !b.Source.Rereadable() {
 		return -1, nil
 	}
@@ -182,8 +199,8 @@ func (o *runOptions) scan(b *spec.Batch, stderr io.Writer) (total int, problems 
 	switch {
 	case s.Fatal || s.Duplicates > 0 || s.Bad == s.Rows:
 		return 0, s.Problems
-	case s.Bad > 0 && !o.quiet:
-		fmt.Fprintf(stderr, "%s: %d of %d rows cannot be used and will be failed results; the first: %s\n", b.Name, s.Bad, s.Rows, s.Problems[0])
+	case s.Bad > 0:
+		o.notice(std, fmt.Sprintf("%s: %d of %d rows cannot be used and will be failed results; the first: %s", b.Name, s.Bad, s.Rows, s.Problems[0]))
 	}
 	if o.limit > 0 {
 		return min(o.limit, s.Rows), nil
@@ -199,6 +216,26 @@ func (o *runOptions) resultsPath(file *spec.File, b *spec.Batch, now time.Time) 
 	return file.ResultsPath(date, b.Name)
 }
 
+// checkResults refuses a results path before anything is run: one that is a
+// file which the batch reads, and one with results from before.
+func (o *runOptions) checkResults(file *spec.File, path string) error {
+	info, err := os.Stat(path)
+	if path == "-" || err != nil {
+		return nil
+	}
+	for _, read := range append(file.Reads(), o.envFiles...) {
+		if other, err := os.Stat(read); err == nil && os.SameFile(info, other) {
+			return fmt.Errorf("results would be written over %s, which the batch reads; choose another results path", read)
+		}
+	}
+	if !o.fresh && !o.planning && runner.ResultsExist(path) {
+		return fmt.Errorf("%s: %w; %s", path, runner.ErrResultsExist, whatWithResults)
+	}
+	return nil
+}
+
+const whatWithResults = "give --fresh to move them aside and run everything again, or --output for another file"
+
 func (o *runOptions) runBatch(ctx context.Context, j job, backend *engine.Engine, std streams) (int, error) {
 	results, err := o.openResults(j, std)
 	if err != nil {
@@ -206,7 +243,7 @@ func (o *runOptions) runBatch(ctx context.Context, j job, backend *engine.Engine
 	}
 	failures := &failures{}
 	summary := &runner.Summary{}
-	sinks := append(o.sinks(std.err), failures, summary)
+	sinks := append(o.sinks(j, std), failures, summary)
 	outcome, err := runner.Run(ctx, j.plan, backend, results, sinks...)
 	if closeErr := results.Close(); err == nil {
 		err = closeErr
@@ -224,37 +261,61 @@ func (o *runOptions) runBatch(ctx context.Context, j job, backend *engine.Engine
 }
 
 func (o *runOptions) openResults(j job, std streams) (*runner.ResultsFile, error) {
-	if j.path == "-" {
+	if j.path == "-" || j.path == "/dev/stdout" {
 		return runner.StreamResults("standard output", std.out), nil
 	}
 	results, moved, err := runner.CreateResults(j.path, o.fresh)
 	if errors.Is(err, runner.ErrResultsExist) {
-		return nil, fmt.Errorf("%w; give --fresh to move them aside and run everything again, or --output for another file", err)
+		return nil, fmt.Errorf("%w; %s", err, whatWithResults)
 	}
-	if moved != "" && !o.quiet {
-		fmt.Fprintf(std.err, "%s: earlier results are now in %s\n", j.plan.Batch.Name, moved)
+	if moved != "" {
+		o.notice(std, fmt.Sprintf("%s: earlier results are now in %s", j.plan.Batch.Name, moved))
 	}
 	return results, err
 }
 
-// sinks are what the user sees while a batch runs.
-func (o *runOptions) sinks(stderr *console) []runner.Sink {
+// logger writes records to standard error, as --log-format asks; nil without it.
+func (o *runOptions) logger(std streams) *slog.Logger {
 	var level slog.Level
-	_ = level.UnmarshalText([]byte(o.logLevel))
+	_ = level.UnmarshalText([]byte(o.logLevel)) // validate has checked it
 	options := &slog.HandlerOptions{Level: level}
+	switch o.logFormat {
+	case "json":
+		return slog.New(slog.NewJSONHandler(std.err, options))
+	case "text":
+		return slog.New(slog.NewTextHandler(std.err, options))
+	}
+	return nil
+}
+
+// notice says what a user who watches should know, and one who does not need not.
+func (o *runOptions) notice(std streams, message string) {
+	if !o.quiet {
+		o.say(std, message)
+	}
+}
+
+// say says what must be said, in the form of all that is said.
+func (o *runOptions) say(std streams, message string) {
+	if logger := o.logger(std); logger != nil {
+		logger.Warn(message)
+		return
+	}
+	fmt.Fprintln(std.err, message)
+}
+
+// sinks are what the user sees while a batch runs.
+func (o *runOptions) sinks(j job, std streams) []runner.Sink {
+	logger := o.logger(std)
 	switch {
-	case o.logFormat == "json":
-		logger := slog.New(slog.NewJSONHandler(stderr, options))
-		return []runner.Sink{runner.Log{Logger: logger}, lines(func(line string) { logger.Info(line) })}
-	case o.logFormat == "text":
-		logger := slog.New(slog.NewTextHandler(stderr, options))
+	case logger != nil:
 		return []runner.Sink{runner.Log{Logger: logger}, lines(func(line string) { logger.Info(line) })}
 	case o.quiet:
 		return nil
-	case stderr.isTerminal():
-		return []runner.Sink{&runner.Bar{Out: stderr}}
+	case std.err.isTerminal() && !(j.path == "-" && isTerminal(std.out)): // results and a bar do not share a screen
+		return []runner.Sink{&runner.Bar{Out: std.err}}
 	}
-	return []runner.Sink{lines(func(line string) { fmt.Fprintln(stderr, line) })}
+	return []runner.Sink{lines(func(line string) { fmt.Fprintln(std.err, line) })}
 }
 
 func lines(say func(string)) runner.Sink { return &runner.Lines{Say: say, Every: progressEvery} }
@@ -282,6 +343,10 @@ func (f *failures) print(w io.Writer, j job) {
 		fmt.Fprintf(w, "%s: item %s %s: %s\n", r.Batch, r.ID, strings.ReplaceAll(string(r.Status), "_", " "), message)
 	}
 	if more := f.count - len(f.first); more > 0 {
-		fmt.Fprintf(w, "%s: %d more did not succeed; see %s\n", j.plan.Batch.Name, more, j.path)
+		where := "; see " + j.path
+		if j.path == "-" {
+			where = ""
+		}
+		fmt.Fprintf(w, "%s: %d more did not succeed%s\n", j.plan.Batch.Name, more, where)
 	}
 }

@@ -3,7 +3,6 @@ package cli
 import (
 	"context"
 	"errors"
-	"fmt"
 	"os"
 	"os/signal"
 	"sync/atomic"
@@ -26,18 +25,16 @@ type terminated struct{}
 func (terminated) Error() string { return "terminated" }
 
 // watchSignals begins to handle signals, SIGINT also where it was inherited as
-// ignored, as it is under cron and in the background of a shell.
-func watchSignals(parent context.Context, stderr *console) *signals {
+// ignored, as it is under cron and in the background of a shell. A terminal that
+// is closed (SIGHUP) terminates, unless nohup has asked to ignore that.
+func watchSignals(parent context.Context, say func(string)) *signals {
 	ctx, cancel := context.WithCancelCause(parent)
 	s := &signals{ctx: ctx, drain: make(chan struct{})}
-	say := func(message string) {
-		if stderr.isTerminal() {
-			message = "\n" + message // below the bar and the ^C
-		}
-		fmt.Fprintln(stderr, message)
-	}
 	received := make(chan os.Signal, 4)
 	signal.Notify(received, syscall.SIGINT, syscall.SIGTERM)
+	if !signal.Ignored(syscall.SIGHUP) {
+		signal.Notify(received, syscall.SIGHUP)
+	}
 	done := make(chan struct{})
 	s.stop = func() {
 		signal.Stop(received)
@@ -50,7 +47,7 @@ func watchSignals(parent context.Context, stderr *console) *signals {
 			select {
 			case sig := <-received:
 				s.came.Store(true)
-				if sig == syscall.SIGTERM {
+				if sig != syscall.SIGINT {
 					say("nightshift: terminated: ending the runs that are under way")
 					cancel(terminated{})
 					continue

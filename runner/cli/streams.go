@@ -1,11 +1,13 @@
 package cli
 
 import (
+	"fmt"
 	"io"
 	"os"
 
 	"golang.org/x/term"
 
+	"nightshift/schema"
 	"nightshift/spec"
 )
 
@@ -25,8 +27,15 @@ type console struct {
 
 func (c *console) Write(p []byte) (int, error) { return c.redact.Writer(c.w).Write(p) }
 
+// warn says what is no reason to stop.
+func (c *console) warn(problems schema.Problems) { fmt.Fprintln(c, problems.Error()) }
+
 // isTerminal tells whether somebody is watching.
 func (c *console) isTerminal() bool {
-	f, ok := c.w.(*os.File)
+	return isTerminal(c.w)
+}
+
+func isTerminal(w io.Writer) bool {
+	f, ok := w.(*os.File)
 	return ok && term.IsTerminal(int(f.Fd()))
 }

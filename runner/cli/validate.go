@@ -18,12 +18,12 @@ func newValidate(std streams) *cobra.Command {
 		Long: `Validate checks batch files as run does, and reads all of their rows as well:
 bad rows, keys that occur twice, and empty sources are errors here. It says all
 that it finds, as file:line:col: message.`,
-		Args:              cobra.MatchAll(cobra.MinimumNArgs(1)),
+		Args:              atLeastOne("FILE"),
 		ValidArgsFunction: batchFileArgs,
 		RunE: func(_ *cobra.Command, args []string) error {
 			failed := false
 			for _, path := range args {
-				err := o.validate(path, std.err, quiet)
+				err := o.validate(path, std, quiet)
 				if problems, ok := errors.AsType[schema.Problems](err); ok {
 					fmt.Fprintln(std.err, problems.Error())
 					failed = true
@@ -42,15 +42,20 @@ that it finds, as file:line:col: message.`,
 	return cmd
 }
 
-func (o *fileOptions) validate(path string, stderr *console, quiet bool) error {
-	file, _, err := o.load(path, stderr)
+func (o *fileOptions) validate(path string, std streams, quiet bool) error {
+	warn := std.err.warn
+	if quiet {
+		warn = func(schema.Problems) {}
+	}
+	file, _, err := o.load(path, std, warn)
 	if err != nil {
 		return err
 	}
 	var problems schema.Problems
-	items := 0
+	items, more := 0, ""
 	for _, b := range file.Batches {
 		if !b.Source.Rereadable() {
+			more = ", and those that can be read once only"
 			continue
 		}
 		s := b.Scan()
@@ -61,7 +66,7 @@ func (o *fileOptions) validate(path string, stderr *console, quiet bool) error {
 		return problems
 	}
 	if !quiet {
-		fmt.Fprintf(stderr, "%s: valid: %d %s, %d %s\n", path, len(file.Batches), plural(len(file.Batches), "batch", "batches"), items, plural(items, "item", "items"))
+		fmt.Fprintf(std.err, "%s: valid: %d %s, %d %s%s\n", path, len(file.Batches), plural(len(file.Batches), "batch", "batches"), items, plural(items, "item", "items"), more)
 	}
 	return nil
 }
@@ -71,6 +76,16 @@ func plural(n int, one, many string) string {
 		return one
 	}
 	return many
+}
+
+// atLeastOne is cobra.MinimumNArgs(1) with such a message.
+func atLeastOne(name string) cobra.PositionalArgs {
+	return func(cmd *cobra.Command, args []string) error {
+		if len(args) == 0 {
+			return fmt.Errorf("%s is missing; usage: %s", name, cmd.UseLine())
+		}
+		return nil
+	}
 }
 
 // exactly is cobra.ExactArgs(1) with a message that says which argument.
