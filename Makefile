@@ -4,8 +4,8 @@
 # make schema   write the published schema anew from its sources
 
 TOOLS := $(CURDIR)/.tools
-GOLANGCI := $(TOOLS)/golangci-lint
 GOLANGCI_VERSION := v2.15.0
+GOLANGCI := $(TOOLS)/golangci-lint-$(GOLANGCI_VERSION)
 
 .PHONY: build test lint bench schema
 
@@ -18,6 +18,8 @@ test:
 lint: $(GOLANGCI)
 	test -z "$$(gofmt -l .)" || { gofmt -l .; exit 1; }
 	go vet ./...
+	go vet -tags bench ./runner/cli
+	go mod tidy -diff
 	$(GOLANGCI) run ./...
 
 bench:
@@ -29,3 +31,4 @@ schema:
 
 $(GOLANGCI):
 	GOBIN=$(TOOLS) go install github.com/golangci/golangci-lint/v2/cmd/golangci-lint@$(GOLANGCI_VERSION)
+	mv $(TOOLS)/golangci-lint $@

@@ -1,8 +1,9 @@
 package schema
 
-import "maps"
-
-import "strings"
+import (
+	"maps"
+	"strings"
+)
 
 // referencePattern matches text that holds a reference; such text is allowed
 // wherever a typed value is, as its type is known only when the run gets there.

@@ -123,8 +123,8 @@ func (d *document) checkMap(b *Batch) bool {
 }
 
 func (d *document) checkOverrides(b *Batch) {
-	at := valueOf(b.at, "node_input_overrides")
-	if b.pipeline.Nodes == nil {
+	at, before := valueOf(b.at, "node_input_overrides"), len(d.problems)
+	if b.pipeline.Nodes == nil || b.NodeInputOverrides == nil {
 		return
 	}
 	for _, key := range slices.Sorted(maps.Keys(b.NodeInputOverrides)) {
@@ -150,7 +150,7 @@ func (d *document) checkOverrides(b *Batch) {
 			d.checkOverride(b.pipeline, n, t, input, valueOf(at, key))
 		}
 	}
-	if d.problems != nil || len(b.NodeInputOverrides) == 0 {
+	if len(d.problems) > before {
 		return
 	}
 	changed, err := b.pipeline.Override(b.NodeInputOverrides)

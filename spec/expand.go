@@ -17,6 +17,9 @@ func (d *document) expand(n *yaml.Node, env Environment) {
 	switch n.Kind {
 	case yaml.MappingNode:
 		for i := 1; i < len(n.Content); i += 2 {
+			if n == d.root && n.Content[i-1].Value == "secrets" {
+				continue // names are wanted there, and are read ahead of this
+			}
 			d.expand(n.Content[i], env)
 		}
 	case yaml.SequenceNode:
@@ -119,28 +122,6 @@ func shorten(s string) string {
 		return string(r[:40]) + "…"
 	}
 	return s
-}
-
-// secretsOf reads the list of secret variables ahead of everything else, so
-// that no message can hold their values.
-func (d *document) secretsOf(env Environment) {
-	list := valueOf(d.root, "secrets")
-	if list == nil || list.Kind != yaml.SequenceNode {
-		return
-	}
-	var values []string
-	for _, n := range list.Content {
-		if strings.Contains(n.Value, "$") { // the schema takes it for a name when it is filled in
-			d.report(d.problem(n, "secrets lists the names of variables, not their values; write OPENAI_API_KEY, and no dollar"))
-			continue
-		}
-		value, _ := env(n.Value)
-		if value != "" && len(value) < minSecret {
-			d.report(d.problem(n, "the value of %s has fewer than %d characters, too few to be hidden", n.Value, minSecret))
-		}
-		values = append(values, value)
-	}
-	d.redact = NewRedactor(values)
 }
 
 // valueOf gives the value of a key of a mapping, or nil.

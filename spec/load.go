@@ -26,16 +26,12 @@ func Load(path string, opts Options) (*File, schema.Problems) {
 	if err != nil {
 		return nil, schema.Problems{{File: path, Message: fmt.Sprintf("cannot read the batch file: %v", reason(err))}}
 	}
-	return parseFile(path, source, opts)
+	return Parse(path, source, opts)
 }
 
 // Parse is Load for the text of a batch file; path names it in problems, and
 // relative paths in it start from its folder.
 func Parse(path string, source []byte, opts Options) (*File, schema.Problems) {
-	return parseFile(path, source, opts)
-}
-
-func parseFile(path string, source []byte, opts Options) (*File, schema.Problems) {
 	if opts.Env == nil {
 		opts.Env = os.LookupEnv
 	}

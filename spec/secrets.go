@@ -8,6 +8,8 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+
+	"gopkg.in/yaml.v3"
 )
 
 // hidden is written in place of a secret.
@@ -165,4 +167,22 @@ func (w redactingWriter) Write(p []byte) (int, error) {
 		return 0, err
 	}
 	return len(p), nil
+}
+
+// secretsOf reads the list of secret variables ahead of everything else, so
+// that no message can hold their values.
+func (d *document) secretsOf(env Environment) {
+	list := valueOf(d.root, "secrets")
+	if list == nil || list.Kind != yaml.SequenceNode {
+		return
+	}
+	var values []string
+	for _, n := range list.Content {
+		value, _ := env(n.Value)
+		if value != "" && len(value) < minSecret {
+			d.report(d.problem(n, "the value of %s has fewer than %d characters, too few to be hidden", n.Value, minSecret))
+		}
+		values = append(values, value)
+	}
+	d.redact = NewRedactor(values)
 }

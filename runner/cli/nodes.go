@@ -93,6 +93,9 @@ func describeNode(out io.Writer, t *schema.NodeType) error {
 func describeField(f schema.Field) string {
 	doc := f.Doc
 	var facts []string
+	if f.Secret {
+		facts = append(facts, "a secret: list its variable under secrets")
+	}
 	if f.Required {
 		facts = append(facts, "required")
 	}

@@ -4,10 +4,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io"
 	"log/slog"
 	"os"
-	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -272,81 +270,4 @@ func (o *runOptions) openResults(j job, std streams) (*runner.ResultsFile, error
 		o.notice(std, fmt.Sprintf("%s: earlier results are now in %s", j.plan.Batch.Name, moved))
 	}
 	return results, err
-}
-
-// logger writes records to standard error, as --log-format asks; nil without it.
-func (o *runOptions) logger(std streams) *slog.Logger {
-	var level slog.Level
-	_ = level.UnmarshalText([]byte(o.logLevel)) // validate has checked it
-	options := &slog.HandlerOptions{Level: level}
-	switch o.logFormat {
-	case "json":
-		return slog.New(slog.NewJSONHandler(std.err, options))
-	case "text":
-		return slog.New(slog.NewTextHandler(std.err, options))
-	}
-	return nil
-}
-
-// notice says what a user who watches should know, and one who does not need not.
-func (o *runOptions) notice(std streams, message string) {
-	if !o.quiet {
-		o.say(std, message)
-	}
-}
-
-// say says what must be said, in the form of all that is said.
-func (o *runOptions) say(std streams, message string) {
-	if logger := o.logger(std); logger != nil {
-		logger.Warn(message)
-		return
-	}
-	fmt.Fprintln(std.err, message)
-}
-
-// sinks are what the user sees while a batch runs.
-func (o *runOptions) sinks(j job, std streams) []runner.Sink {
-	logger := o.logger(std)
-	switch {
-	case logger != nil:
-		return []runner.Sink{runner.Log{Logger: logger}, lines(func(line string) { logger.Info(line) })}
-	case o.quiet:
-		return nil
-	case std.err.isTerminal() && !(j.path == "-" && isTerminal(std.out)): // results and a bar do not share a screen
-		return []runner.Sink{&runner.Bar{Out: std.err}}
-	}
-	return []runner.Sink{lines(func(line string) { fmt.Fprintln(std.err, line) })}
-}
-
-func lines(say func(string)) runner.Sink { return &runner.Lines{Say: say, Every: progressEvery} }
-
-// failures keeps the first items that did not succeed, for the end of the run.
-type failures struct {
-	first []*runner.Result
-	count int
-}
-
-const shownFailures = 5
-
-func (f *failures) Handle(e runner.Event) {
-	if e.Kind != runner.Finished || e.Result.Error == nil {
-		return
-	}
-	if f.count++; f.count <= shownFailures {
-		f.first = append(f.first, e.Result)
-	}
-}
-
-func (f *failures) print(w io.Writer, j job) {
-	for _, r := range f.first {
-		message, _, _ := strings.Cut(r.Error.Message, "\n")
-		fmt.Fprintf(w, "%s: item %s %s: %s\n", r.Batch, r.ID, strings.ReplaceAll(string(r.Status), "_", " "), message)
-	}
-	if more := f.count - len(f.first); more > 0 {
-		where := "; see " + j.path
-		if j.path == "-" {
-			where = ""
-		}
-		fmt.Fprintf(w, "%s: %d more did not succeed%s\n", j.plan.Batch.Name, more, where)
-	}
 }

@@ -132,16 +132,17 @@ func (r reference) evaluate(n *randomNode) any {
 			return nil
 		}
 	}
-	references, skipped := 0, 0
+	references, skipped, fallback := 0, 0, false
 	var values []any
 	for _, f := range n.fields {
 		v, of, missing := r.template(f)
 		references, skipped = references+of, skipped+missing
+		fallback = fallback || of == 0 && asText(v) != "" && asText(v) != "[]"
 		if of == 0 || missing < of {
 			values = append(values, v)
 		}
 	}
-	if n.typ == "merge" && references > 0 && skipped == references || n.typ != "merge" && skipped > 0 {
+	if n.typ == "merge" && references > 0 && skipped == references && !fallback || n.typ != "merge" && skipped > 0 {
 		return nil
 	}
 	switch n.typ {

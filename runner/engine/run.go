@@ -5,8 +5,9 @@ import (
 	"errors"
 	"fmt"
 	"maps"
-	"runtime/debug"
+	"runtime"
 	"slices"
+	"strings"
 
 	"nightshift/runner"
 	"nightshift/schema"
@@ -193,12 +194,25 @@ func (r *run) skips(n *node) bool {
 	return !slices.ContainsFunc(n.fallbacks, func(source int) bool { return !r.skipped[source] })
 }
 
+// panicked names the function that panicked: the first on the stack that is
+// not of the runtime.
+func panicked() string {
+	callers := make([]uintptr, 16)
+	frames := runtime.CallersFrames(callers[:runtime.Callers(4, callers)]) // above: Callers, panicked, the deferred function, panic
+	for {
+		frame, more := frames.Next()
+		if !strings.HasPrefix(frame.Function, "runtime.") || !more {
+			return fmt.Sprintf("%s:%d", frame.Function, frame.Line)
+		}
+	}
+}
+
 // protect keeps a bug in one node from ending the process, and with it all
 // other runs.
 func protect(n *node, c *call) (err error) {
 	defer func() {
 		if r := recover(); r != nil {
-			err = fmt.Errorf("internal error: %v; please report it\n%s", r, debug.Stack())
+			err = fmt.Errorf("internal error: %v (in %s); please report it", r, panicked())
 		}
 	}()
 	return n.step(c)

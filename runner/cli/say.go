@@ -1,0 +1,54 @@
+package cli
+
+import (
+	"fmt"
+	"log/slog"
+
+	"nightshift/runner"
+)
+
+// logger writes records to standard error, as --log-format asks; nil without it.
+func (o *runOptions) logger(std streams) *slog.Logger {
+	var level slog.Level
+	_ = level.UnmarshalText([]byte(o.logLevel)) // validate has checked it
+	options := &slog.HandlerOptions{Level: level}
+	switch o.logFormat {
+	case "json":
+		return slog.New(slog.NewJSONHandler(std.err, options))
+	case "text":
+		return slog.New(slog.NewTextHandler(std.err, options))
+	}
+	return nil
+}
+
+// notice says what a user who watches should know, and one who does not need not.
+func (o *runOptions) notice(std streams, message string) {
+	if !o.quiet {
+		o.say(std, message)
+	}
+}
+
+// say says what must be said, in the form of all that is said.
+func (o *runOptions) say(std streams, message string) {
+	if logger := o.logger(std); logger != nil {
+		logger.Warn(message)
+		return
+	}
+	fmt.Fprintln(std.err, message)
+}
+
+// sinks are what the user sees while a batch runs.
+func (o *runOptions) sinks(j job, std streams) []runner.Sink {
+	logger := o.logger(std)
+	switch {
+	case logger != nil:
+		return []runner.Sink{runner.Log{Logger: logger}, lines(func(line string) { logger.Info(line) })}
+	case o.quiet:
+		return nil
+	case std.err.isTerminal() && !(j.path == "-" && isTerminal(std.out)): // results and a bar do not share a screen
+		return []runner.Sink{&runner.Bar{Out: std.err}}
+	}
+	return []runner.Sink{lines(func(line string) { fmt.Fprintln(std.err, line) })}
+}
+
+func lines(say func(string)) runner.Sink { return &runner.Lines{Say: say, Every: progressEvery} }
