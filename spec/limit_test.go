@@ -2,6 +2,7 @@ package spec
 
 import (
 	"bytes"
+	"fmt"
 	"io"
 	"runtime"
 	"strings"
@@ -137,4 +138,31 @@ func TestWholeFileLimit(t *testing.T) {
 	mustContain(t, err.Error(), "more than 16 MB")
 	_, problems := Parse("batch.yaml", huge, Options{})
 	mustContain(t, problems.Error(), "more than 16 MB")
+}
+
+// TestAliasesAddBoundedText: few aliases of a long text are a bomb too.
+func TestAliasesAddBoundedText(t *testing.T) {
+	source := "a: &a " + strings.Repeat("x", 500_000) + "\nb: [" + strings.Repeat("*a, ", 100) + "]\n"
+	_, problems := Parse("batch.yaml", []byte(source), Options{})
+	if !strings.Contains(problems.Error(), "or 16 MB of text") {
+		t.Errorf("%.300s", problems.Error())
+	}
+}
+
+// TestManyProblemsOfOneLine are not all shown with that line: it may be long.
+func TestManyProblemsOfOneLine(t *testing.T) {
+	source := "version: 1\nresults: {"
+	for i := range 2 * maxSnippets {
+		source += fmt.Sprintf("key%d: 1, ", i)
+	}
+	_, problems := Parse("batch.yaml", []byte(source+"}\n"), Options{})
+	shown := 0
+	for _, p := range problems {
+		if p.Snippet != "" {
+			shown++
+		}
+	}
+	if len(problems) < 2*maxSnippets || shown == 0 || shown > maxSnippets {
+		t.Errorf("%d problems, %d with their line", len(problems), shown)
+	}
 }

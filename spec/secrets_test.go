@@ -81,6 +81,16 @@ func TestRedactor(t *testing.T) {
 			t.Errorf("%q became %q, want %q", text, got, want)
 		}
 	}
+	// Text leaves data alone that only looks cut; other forms of a secret are hidden.
+	if got := r.Text("my swordfi…"); got != "my [hidden]fi…" {
+		t.Errorf("data became %q", got)
+	}
+	other := NewRedactor([]string{" p@ss word/1\n"})
+	for _, form := range []string{"p@ss word/1", "p%40ss+word%2F1", "p@ss%20word%2F1"} {
+		if got := other.Text("<" + form + ">"); got != "<[hidden]>" {
+			t.Errorf("%s became %s", form, got)
+		}
+	}
 	if got := NewRedactor([]string{"12345"}).Value(map[string]any{"n": json.Number("9123456"), "12345": []any{"12345"}}); Text(got) != `{"[hidden]":["[hidden]"],"n":"9[hidden]6"}` {
 		t.Errorf("numbers and keys: %s", Text(got))
 	}

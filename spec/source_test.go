@@ -2,6 +2,7 @@ package spec
 
 import (
 	"io"
+	"os"
 	"path/filepath"
 	"strings"
 	"testing"
@@ -149,5 +150,39 @@ func TestReadError(t *testing.T) {
 			continue
 		}
 		mustContain(t, b.SourceProblem(err).String(), "closed pipe")
+	}
+}
+
+// TestRowsKeepWhatWasWritten: ids and zip codes are not numbers.
+func TestRowsKeepWhatWasWritten(t *testing.T) {
+	items := itemsOf(t, batchOf(t, "", oneInput, "{inputs: [{topic: 01234}, {topic: 0x10}, {topic: 1_000}, {topic: 1.10}, {topic: 12}]}"), nil)
+	var got []string
+	for _, item := range items {
+		got = append(got, Text(item.Inputs["topic"]))
+	}
+	if strings.Join(got, " ") != "01234 0x10 1_000 1.10 12" {
+		t.Errorf("%q", got)
+	}
+}
+
+// TestGlobPassesOverLinksToFolders, which may lead in circles, and over pipes.
+func TestGlobPassesOverLinksToFolders(t *testing.T) {
+	dir := t.TempDir()
+	if err := os.WriteFile(filepath.Join(dir, "a.md"), []byte("a"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.Symlink(".", filepath.Join(dir, "loop")); err != nil {
+		t.Skip(err)
+	}
+	if err := os.Symlink("a.md", filepath.Join(dir, "link.md")); err != nil {
+		t.Skip(err)
+	}
+	items := itemsOf(t, batchOf(t, dir, oneInput, "{from: '**/*.md', map: {topic: '{{ row.path }}'}}"), nil)
+	var got []string
+	for _, item := range items {
+		got = append(got, Text(item.Inputs["topic"]))
+	}
+	if strings.Join(got, " ") != "a.md link.md" {
+		t.Errorf("%q", got)
 	}
 }

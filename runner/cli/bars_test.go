@@ -53,7 +53,9 @@ func newBench(t *testing.T) *bench {
 
 func (b *bench) row(what, measured, bar string, met bool) {
 	verdict := "met"
-	if !met {
+	if bar == "-" {
+		verdict = ""
+	} else if !met {
 		verdict = "MISSED"
 		b.Errorf("%s: %s, bar %s", what, measured, bar)
 	}
@@ -86,7 +88,7 @@ type process struct {
 func (b *bench) run(env, name string, args ...string) process {
 	b.Helper()
 	cmd := exec.CommandContext(b.Context(), name, args...)
-	cmd.Env = append(os.Environ(), env)
+	cmd.Env = append(os.Environ(), env, "GOMAXPROCS=2") // the bars are for two cores
 	began := time.Now()
 	if err := cmd.Start(); err != nil {
 		b.Fatal(err)
@@ -208,9 +210,47 @@ func wide() string {
 	return y.String()
 }
 
+// mixed is a file of 200 nodes of 20 types: each type costs a schema.
+func mixed() string {
+	kinds := []struct{ typ, inputs, output string }{
+		{"text", `text: "a {{ in.text }}"`, "text"},
+		{"text_formatter", `text: "{{ in.text }}"`, "output"},
+		{"combine_text", `text: ["{{ in.text }}", b]`, "processed_text"},
+		{"split_text", `text: "{{ in.text }}"`, "processed_text"},
+		{"find_and_replace", `text_to_manipulate: "{{ in.text }}", replacements: [{find: a, replace: b}]`, "processed_text"},
+		{"read_json_values", `json_string: "{{ in.text }}", keys: [a, b]`, "json_values"},
+		{"write_json_value", `fields: [{key: a, value: "{{ in.text }}"}]`, "updated_json"},
+		{"create_list", `list: ["{{ in.text }}"]`, "output"},
+		{"combine_list", `list: [["{{ in.text }}"]]`, "output"},
+		{"join_list_item", `list: ["{{ in.text }}"]`, "joined_text"},
+		{"get_list_item", `list: ["{{ in.text }}"], index: 0`, "output"},
+		{"list_trimmer", `list: ["{{ in.text }}"], item_to_keep: 1`, "output"},
+		{"flatten_list", `list_of_lists: [["{{ in.text }}"]]`, "flattened_list"},
+		{"convert_type", `source_type: string, value: "{{ in.text }}"`, "output"},
+		{"merge", `fields: ["{{ in.text }}"]`, "output"},
+		{"time", `output_format: Timestamp`, "processed_time"},
+		{"api", `url: "http://127.0.0.1/{{ in.text }}"`, "output"},
+		{"condition", `conditions: [{clauses: [{operator: IsEmpty, input: "{{ in.text }}"}]}]`, "path_0"},
+	}
+	var y strings.Builder
+	y.WriteString("version: 1\npipeline:\n  name: mixed\n  nodes:\n    in: {type: input}\n")
+	for i := range 198 {
+		k := kinds[i%len(kinds)]
+		fmt.Fprintf(&y, "    n%d: {type: %s, inputs: {%s}}\n", i, k.typ, k.inputs)
+	}
+	y.WriteString("    out: {type: output, inputs: {value: \"")
+	for i := range 198 {
+		fmt.Fprintf(&y, "{{ n%d.%s }} ", i, kinds[i%len(kinds)].output)
+	}
+	y.WriteString("\"}}\nbatches:\n  mixed: {inputs: [{in: a}]}\n")
+	return y.String()
+}
+
 func (b *bench) validate() {
-	p := b.median(21, b.command, "validate", "--quiet", b.write("valid.yaml", strings.Replace(wide(), "{from: wide.txt}", "{inputs: [{in: a}]}", 1)))
-	b.row("validate a file of 200 nodes, whole process", fmt.Sprintf("%.1f ms", ms(p.wall)), "<= 30 ms", p.wall <= 30*time.Millisecond)
+	for _, c := range [][2]string{{"of one type", strings.Replace(wide(), "{from: wide.txt}", "{inputs: [{in: a}]}", 1)}, {"of 20 types", mixed()}} {
+		p := b.median(21, b.command, "validate", "--quiet", b.write("valid.yaml", c[1]))
+		b.row("validate 200 nodes "+c[0]+", whole process", fmt.Sprintf("%.1f ms", ms(p.wall)), "<= 30 ms", p.wall <= 30*time.Millisecond)
+	}
 }
 
 func (b *bench) version() {

@@ -218,7 +218,7 @@ func (o *runOptions) resultsPath(file *spec.File, b *spec.Batch, now time.Time) 
 // file which the batch reads, and one with results from before.
 func (o *runOptions) checkResults(file *spec.File, path string) error {
 	info, err := os.Stat(path)
-	if path == "-" || err != nil {
+	if there := err == nil; path == "-" || !there {
 		return nil
 	}
 	for _, read := range append(file.Reads(), o.envFiles...) {

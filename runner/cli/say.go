@@ -45,7 +45,7 @@ func (o *runOptions) sinks(j job, std streams) []runner.Sink {
 		return []runner.Sink{runner.Log{Logger: logger}, lines(func(line string) { logger.Info(line) })}
 	case o.quiet:
 		return nil
-	case std.err.isTerminal() && !(j.path == "-" && isTerminal(std.out)): // results and a bar do not share a screen
+	case std.err.isTerminal() && (j.path != "-" || !isTerminal(std.out)): // results and a bar do not share a screen
 		return []runner.Sink{&runner.Bar{Out: std.err}}
 	}
 	return []runner.Sink{lines(func(line string) { fmt.Fprintln(std.err, line) })}

@@ -58,6 +58,7 @@ func TestAPIRequest(t *testing.T) {
 		{"method from elsewhere", url + `method: "{{ v.a }}"`, "/p", `{"a": "PUT"}`, "PUT /p\ntype \nkey []\nbody "},
 		{"query in order", url + `query_params: [{key: z, value: "ä &="}, {key: a, value: "{{ v.a }}"}, {key: z}]`, "/p", `{"a": [1]}`, "GET /p?z=%C3%A4+%26%3D&a=%5B1%5D&z=\ntype \nkey []\nbody "},
 		{"query behind one that is there", url + `query_params: [{key: b, value: x}]`, "/p?z=%2F&flag&b=100%&a=1", `{}`, "GET /p?z=%2F&flag&b=100%&a=1&b=x\ntype \nkey []\nbody "},
+		{"what a request line cannot hold is escaped", `url: "{{ url.text }}"`, "/p?q=hello wörld \"x\"&b=1%20", `{}`, "GET /p?q=hello%20w%C3%B6rld%20%22x%22&b=1%20\ntype \nkey []\nbody "},
 		{"a query is sent as it is", `url: "{{ url.text }}"`, "/p?z=1&a;b=%zz", `{}`, "GET /p?z=1&a;b=%zz\ntype \nkey []\nbody "},
 		{"JSON body", url + `method: POST, body_params: [{key: z, value: "{{ v.a }}"}, {key: a, value: "ä {{ v.a }}"}, {key: n, value: "{{ v.b }}"}]`, "/p", `{"a": 12345678901234567890, "b": {"k": null}}`, "POST /p\ntype application/json\nkey []\nbody {\"z\":12345678901234567890,\"a\":\"ä 12345678901234567890\",\"n\":{\"k\":null}}"},
 		{"raw JSON", url + `method: PATCH, is_raw_json: true, raw_json: "{\"k\": {{ v.a }} }", body_params: [{key: k, value: unused}]`, "/p", `{"a": [1, "x"]}`, "PATCH /p\ntype application/json\nkey []\nbody {\"k\": [1,\"x\"] }"},
