@@ -2,6 +2,7 @@ package cli
 
 import (
 	"bytes"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"strconv"
@@ -110,5 +111,22 @@ func copyExample(ts *testscript.TestScript, neg bool, args []string) {
 	if neg || len(args) != 1 {
 		ts.Fatalf("usage: example FOLDER")
 	}
-	ts.Check(os.CopyFS(ts.MkAbs(args[0]), os.DirFS(filepath.Join(ts.Getenv("EXAMPLES"), args[0]))))
+	ts.Check(copyWithoutResults(ts.MkAbs(args[0]), filepath.Join(ts.Getenv("EXAMPLES"), args[0])))
+}
+
+// copyWithoutResults copies a folder of the examples; who has tried them has
+// results in it.
+func copyWithoutResults(to, from string) error {
+	if err := os.CopyFS(to, os.DirFS(from)); err != nil {
+		return err
+	}
+	return filepath.WalkDir(to, func(path string, entry fs.DirEntry, err error) error {
+		if err == nil && entry.IsDir() && entry.Name() == "results" {
+			if err := os.RemoveAll(path); err != nil {
+				return err
+			}
+			return fs.SkipDir
+		}
+		return err
+	})
 }
