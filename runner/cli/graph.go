@@ -19,9 +19,12 @@ func newGraph(std streams) *cobra.Command {
 		Args:              exactly("FILE"),
 		ValidArgsFunction: batchFileArgs,
 		RunE: func(_ *cobra.Command, args []string) error {
-			file, _, err := o.load(args[0], std, std.err.warn)
+			file, problems, err := o.read(args[0], std)
 			if err != nil {
 				return err
+			}
+			if errs, _ := problems.Split(); len(errs) > 0 {
+				return &exitError{exitUsage, errs}
 			}
 			if file.Pipeline.Nodes == nil {
 				return &exitError{exitUsage, fmt.Errorf("%s runs a saved pipeline; its nodes are not in the file", args[0])}

@@ -1,10 +1,12 @@
 package cli
 
 import (
+	"cmp"
 	"fmt"
 	"maps"
 	"os"
 	"slices"
+	"strings"
 
 	"github.com/spf13/cobra"
 
@@ -27,6 +29,26 @@ func (o *fileOptions) flags(cmd *cobra.Command) {
 // load reads a batch file and checks it for its backend. Warnings go to warn;
 // anything else that is wrong is the error.
 func (o *fileOptions) load(path string, std streams, warn func(schema.Problems)) (*spec.File, *engine.Engine, error) {
+	file, problems, err := o.read(path, std)
+	if err != nil {
+		return nil, nil, err
+	}
+	backend := engine.New()
+	if errs, _ := problems.Split(); len(errs) == 0 && file.Run.Backend == "local" {
+		problems = append(problems, backend.Check(file.Pipeline)...)
+	}
+	errs, warnings := problems.Split()
+	if len(warnings) > 0 {
+		warn(warnings)
+	}
+	if len(errs) > 0 {
+		return nil, nil, &exitError{exitUsage, errs}
+	}
+	return file, backend, nil
+}
+
+// read reads a batch file; whether its backend can run it is not looked at.
+func (o *fileOptions) read(path string, std streams) (*spec.File, schema.Problems, error) {
 	vars := map[string]string{}
 	for _, name := range o.envFiles {
 		read, err := spec.ReadEnvFile(name)
@@ -46,18 +68,7 @@ func (o *fileOptions) load(path string, std streams, warn func(schema.Problems))
 	if file != nil {
 		std.err.redact = file.Redactor
 	}
-	backend := engine.New()
-	if errs, _ := problems.Split(); len(errs) == 0 && file.Run.Backend == "local" {
-		problems = append(problems, backend.Check(file.Pipeline)...)
-	}
-	errs, warnings := problems.Split()
-	if len(warnings) > 0 {
-		warn(warnings)
-	}
-	if len(errs) > 0 {
-		return nil, nil, &exitError{exitUsage, errs}
-	}
-	return file, backend, nil
+	return file, problems, nil
 }
 
 // batches picks the named batches; with no names, all of them.
@@ -73,7 +84,7 @@ func batches(f *spec.File, names []string) ([]*spec.Batch, error) {
 	for _, name := range names {
 		b := f.Batch(name)
 		if b == nil {
-			return nil, &exitError{exitUsage, fmt.Errorf("%s has no batch %q%s", f.Path, name, schema.DidYouMean(name, all))}
+			return nil, &exitError{exitUsage, fmt.Errorf("%s has no batch %q%s", f.Path, name, cmp.Or(schema.DidYouMean(name, all), "; it has "+strings.Join(all, ", ")))}
 		}
 		if !slices.Contains(picked, b) {
 			picked = append(picked, b)

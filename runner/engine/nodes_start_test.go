@@ -150,7 +150,7 @@ func TestText(t *testing.T) {
 func TestNodesThatAreRefused(t *testing.T) {
 	t.Parallel()
 	for nodes, want := range map[string]string{
-		`a: {type: sticky_note}`:                                                    `node type "sticky_note" is not run by this engine yet; backend vectorshift runs it`,
+		`a: {type: sticky_note}`:                                                    `node type "sticky_note" is not run by this engine yet; nightshift nodes lists those that are`,
 		`a: {type: text, execution_mode: batch, inputs: {text: x}}`:                 `execution_mode batch is not run by this engine yet`,
 		`a: {type: text, inputs: {text: x}, cyclic_inputs: {text: "{{ a.text }}"}}`: `cyclic_inputs are not run by this engine yet`,
 		`a: {type: api, inputs: {url: "http://h", files: [{key: f, value: "x"}]}}`:  `files of an api node are not sent by this engine yet`,

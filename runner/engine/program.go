@@ -86,7 +86,7 @@ func (e *Engine) compile(p *spec.Pipeline) (*program, schema.Problems) {
 	for i, n := range nodes {
 		kind, known := nodeTypes[n.Type]
 		if !known {
-			problems = append(problems, n.Problem("type", "node type %q is not run by this engine yet; backend vectorshift runs it", n.Type))
+			problems = append(problems, n.Problem("type", "node type %q is not run by this engine yet; nightshift nodes lists those that are", n.Type))
 			continue
 		}
 		s := &setup{engine: e, spec: n, slots: slots, program: g}
