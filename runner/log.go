@@ -36,7 +36,7 @@ func (l Log) describe(e Event) (slog.Level, string, []slog.Attr) {
 	case Finished:
 		r := e.Result
 		attrs := []slog.Attr{slog.String("item", r.ID), slog.String("status", string(r.Status)), slog.Int("attempts", r.Attempts),
-			slog.Duration("duration", r.Duration), slog.String("task_id", r.Handle.TaskID), slog.String("trace_id", r.Handle.TraceID)}
+			slog.Int64("duration_ms", r.Duration.Milliseconds()), slog.String("task_id", r.Handle.TaskID), slog.String("trace_id", r.Handle.TraceID)}
 		if r.Error != nil {
 			return slog.LevelWarn, "item did not succeed", append(attrs, slog.String("class", r.Error.Class), slog.String("error", r.Error.Message))
 		}
