@@ -31,11 +31,12 @@ type resultsOutput interface {
 // ErrResultsExist says that a results file is there already.
 var ErrResultsExist = errors.New("results are there already")
 
-// ResultsExist tells whether a file holds results that must not be lost; an
-// empty file does not, nor does a pipe or a device.
+// ResultsExist tells whether there is a results file that must not be written
+// over; an empty one may be that of a run which has written nothing yet. Pipes
+// and devices are not such files.
 func ResultsExist(path string) bool {
 	info, err := os.Stat(path)
-	return err == nil && info.Mode().IsRegular() && info.Size() > 0
+	return err == nil && info.Mode().IsRegular()
 }
 
 // CreateResults creates the results file and the folders above it. One that is
@@ -51,8 +52,10 @@ func CreateResults(path string, fresh bool) (f *ResultsFile, movedTo string, err
 	}
 	open := func() (*os.File, error) { return os.OpenFile(path, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o666) }
 	file, err := open()
+	created := path
 	if errors.Is(err, os.ErrExist) {
 		if !ResultsExist(path) {
+			created = ""
 			file, err = os.OpenFile(path, os.O_WRONLY, 0)
 		} else if !fresh {
 			return nil, "", fmt.Errorf("%s: %w", shown, ErrResultsExist)
@@ -63,7 +66,7 @@ func CreateResults(path string, fresh bool) (f *ResultsFile, movedTo string, err
 	if err != nil {
 		return nil, movedTo, &ResultsError{shown, cause(err)}
 	}
-	return &ResultsFile{path: shown, out: file, remove: path}, movedTo, nil
+	return &ResultsFile{path: shown, out: file, remove: created}, movedTo, nil
 }
 
 // StreamResults writes results to something that is no file, such as standard output.
@@ -136,9 +139,7 @@ func (f *ResultsFile) Commit() (int, error) {
 // Close makes sure that the results are on the disk. A file that got none is
 // removed: it would stand in the way of the next run.
 func (f *ResultsFile) Close() error {
-	if info, err := os.Stat(f.remove); err == nil && info.Mode().IsRegular() && info.Size() == 0 {
-		defer os.Remove(f.remove)
-	}
+	f.removeIfEmpty()
 	err := f.out.Sync()
 	if errors.Is(err, syscall.EINVAL) || errors.Is(err, syscall.ENOTSUP) {
 		err = nil // pipes and devices cannot be synced
@@ -150,6 +151,20 @@ func (f *ResultsFile) Close() error {
 		return &ResultsError{f.path, cause(err)}
 	}
 	return nil
+}
+
+// removeIfEmpty removes the file if this run created it, wrote nothing to it,
+// and it is still the one of that name.
+func (f *ResultsFile) removeIfEmpty() {
+	file, ok := f.out.(*os.File)
+	if !ok || f.remove == "" || f.size > 0 {
+		return
+	}
+	mine, err := file.Stat()
+	now, errNow := os.Stat(f.remove)
+	if err == nil && errNow == nil && mine.Size() == 0 && os.SameFile(mine, now) {
+		_ = os.Remove(f.remove) // should it stay, it is merely in the way
+	}
 }
 
 // cause is the error without the operation and the path, which the caller says.

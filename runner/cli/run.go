@@ -161,10 +161,13 @@ func (o *runOptions) jobs(file *spec.File, began time.Time, std streams) ([]job,
 		total, problems := o.scan(b, std)
 		refused = append(refused, problems...)
 		path := o.resultsPath(file, b, began)
+		if path == "/dev/stdout" {
+			path = "-"
+		}
 		if err := o.checkResults(file, path); err != nil {
 			return nil, &exitError{exitUsage, err}
 		}
-		if other := paths[path]; other != "" && path != "-" {
+		if other := paths[path]; other != "" && path != "-" && !isDevice(path) {
 			return nil, &exitError{exitUsage, fmt.Errorf("batches %s and %s would both write to %s; put {{ batch }} into --output", other, b.Name, path)}
 		}
 		paths[path] = b.Name
@@ -214,6 +217,12 @@ func (o *runOptions) resultsPath(file *spec.File, b *spec.Batch, now time.Time) 
 	return file.ResultsPath(date, b.Name)
 }
 
+// isDevice tells whether a path is there and is no file, such as /dev/null.
+func isDevice(path string) bool {
+	info, err := os.Stat(path)
+	return err == nil && !info.Mode().IsRegular()
+}
+
 // checkResults refuses a results path before anything is run: one that is a
 // file which the batch reads, and one with results from before.
 func (o *runOptions) checkResults(file *spec.File, path string) error {
@@ -259,7 +268,7 @@ func (o *runOptions) runBatch(ctx context.Context, j job, backend *engine.Engine
 }
 
 func (o *runOptions) openResults(j job, std streams) (*runner.ResultsFile, error) {
-	if j.path == "-" || j.path == "/dev/stdout" {
+	if j.path == "-" {
 		return runner.StreamResults("standard output", std.out), nil
 	}
 	results, moved, err := runner.CreateResults(j.path, o.fresh)
