@@ -151,9 +151,6 @@ var enums = sync.OnceValue(func() map[string][]string {
 	return all
 })
 
-// Enums gives a named list of the catalogue, such as "languages".
-func Enums(name string) []string { return enums()[name] }
-
 // block parses one block; the file is embedded, so a mistake in it is a bug.
 func block(name string) *yaml.Node {
 	_, texts := blocks()

@@ -109,6 +109,17 @@ func DidYouMean(word string, candidates []string) string {
 	return fmt.Sprintf("; did you mean %q?", best)
 }
 
+// Cut is what stands in a message where the end of a long value was left out.
+const Cut = "…"
+
+// Shorten keeps the first characters of a value that a message is to quote.
+func Shorten(s string, most int) string {
+	if r := []rune(s); len(r) > most {
+		return string(r[:most]) + Cut
+	}
+	return s
+}
+
 // fold makes spellings that differ in case or in word separators equal.
 func fold(s string) string {
 	return strings.NewReplacer("_", "", "-", "", " ", "").Replace(strings.ToLower(s))

@@ -2,6 +2,7 @@ package schema
 
 import (
 	"fmt"
+	"maps"
 	"net/url"
 	"slices"
 	"strconv"
@@ -54,7 +55,7 @@ func (t *translator) leaf(e *jsonschema.ValidationError) {
 			key := node.Content[i]
 			properties, _ := rule["properties"].(map[string]any)
 			if _, known := properties[key.Value]; !known {
-				t.add(key, "unknown key %q%s%s", key.Value, in(words), DidYouMean(key.Value, sortedKeys(properties)))
+				t.add(key, "unknown key %q%s%s", key.Value, in(words), DidYouMean(key.Value, slices.Sorted(maps.Keys(properties))))
 			}
 		}
 	case "required":
@@ -208,11 +209,7 @@ func describe(n *yaml.Node) string {
 	case "!!null":
 		return "empty"
 	case "!!str":
-		text := []rune(n.Value)
-		if len(text) > 40 {
-			return fmt.Sprintf("the text %q", string(text[:40])+"…")
-		}
-		return fmt.Sprintf("the text %q", n.Value)
+		return fmt.Sprintf("the text %q", Shorten(n.Value, 40))
 	}
 	return n.Value
 }
@@ -262,13 +259,4 @@ func anyStrings(v any) []string {
 		return []string{v}
 	}
 	return nil
-}
-
-func sortedKeys(m map[string]any) []string {
-	keys := make([]string, 0, len(m))
-	for k := range m {
-		keys = append(keys, k)
-	}
-	slices.Sort(keys)
-	return keys
 }

@@ -87,15 +87,9 @@ func (d *document) checkInputs(n *Node, backend string) {
 func (d *document) checkRefs(p *Pipeline, n *Node) {
 	for _, where := range []*yaml.Node{n.inputsAt, valueOf(n.at, "cyclic_inputs")} {
 		eachScalar(where, func(s *yaml.Node) {
-			for ref := range ParseTemplate(s.Value).Refs() {
-				if message := p.wrong(ref); message != "" {
-					d.report(d.problem(s, "{{ %s.%s }}: %s", ref.Node, ref.Output, message))
-				}
-			}
+			d.checkScalarRefs(p, s)
 			if loose := looseBraces(s.Value, nodeReference, likeReference); loose != "" {
-				warning := d.problem(s, "%q is no reference to a node and stays as it is", loose)
-				warning.Warning = true
-				d.report(warning)
+				d.warn(d.problem(s, "%q is no reference to a node and stays as it is", loose))
 			}
 			for _, m := range likeReference.FindAllStringSubmatch(s.Value, -1) {
 				if nodeReference.MatchString(m[0]) {
@@ -104,24 +98,36 @@ func (d *document) checkRefs(p *Pipeline, n *Node) {
 				if target := p.Node(m[1]); target != nil {
 					d.report(d.problem(s, "%s names a node, but no output of it; write {{ %s.%s }}", m[0], m[1], outputNames(target)[0]))
 				} else {
-					warning := d.problem(s, "%s is no reference to a node and stays as it is", m[0])
-					warning.Warning = true
-					d.report(warning)
+					d.warn(d.problem(s, "%s is no reference to a node and stays as it is", m[0]))
 				}
 			}
 		})
 	}
 }
 
+// checkScalarRefs reports those in one value.
+func (d *document) checkScalarRefs(p *Pipeline, s *yaml.Node) {
+	for ref := range ParseTemplate(s.Value).Refs() {
+		if message := p.wrong(ref); message != "" {
+			d.report(d.problem(s, "{{ %s.%s }}: %s", ref.Node, ref.Output, message))
+		}
+	}
+}
+
+// noNode says that there is no node of a name.
+func (p *Pipeline) noNode(name string) string {
+	var names []string
+	for _, n := range p.Nodes {
+		names = append(names, n.Name)
+	}
+	return fmt.Sprintf("there is no node %q%s", name, schema.DidYouMean(name, names))
+}
+
 // wrong says why a reference leads nowhere, or "".
 func (p *Pipeline) wrong(ref *Ref) string {
 	target := p.Node(ref.Node)
 	if target == nil {
-		var names []string
-		for _, n := range p.Nodes {
-			names = append(names, n.Name)
-		}
-		return fmt.Sprintf("there is no node %q%s", ref.Node, schema.DidYouMean(ref.Node, names))
+		return p.noNode(ref.Node)
 	}
 	t := schema.LookupNodeType(target.Type)
 	if t == nil || t.OpenOutputs {
@@ -195,16 +201,12 @@ func (p *Pipeline) checkUse() {
 		}
 	}
 	if outputs == 0 {
-		warning := p.doc.problem(p.at, "the pipeline has no output node, so results will hold no outputs")
-		warning.Warning = true
-		p.doc.report(warning)
+		p.doc.warn(p.doc.problem(p.at, "the pipeline has no output node, so results will hold no outputs"))
 		return
 	}
 	for _, n := range p.Nodes {
 		if !used[n.Name] {
-			warning := n.Problem("", "node %s is unreachable from every output: nothing uses what it makes", n.Name)
-			warning.Warning = true
-			p.doc.report(warning)
+			p.doc.warn(n.Problem("", "node %s is unreachable from every output: nothing uses what it makes", n.Name))
 		}
 	}
 }

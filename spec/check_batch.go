@@ -32,9 +32,7 @@ func (d *document) checkBatch(b *Batch) {
 	}
 	for _, key := range []string{"session_id", "version"} {
 		if n := valueOf(b.at, key); n != nil && n.ShortTag() == "!!str" && scalarText(valueOf(d.root, "run"), "backend") != "vectorshift" {
-			warning := d.problem(keyOf(b.at, key), "%s means something to backend vectorshift only", key)
-			warning.Warning = true
-			d.report(warning)
+			d.warn(d.problem(keyOf(b.at, key), "%s means something to backend vectorshift only", key))
 		}
 	}
 	if b.Source.Format != "" && given[0] != "from" {
@@ -131,11 +129,7 @@ func (d *document) checkOverrides(b *Batch) {
 		name, input, _ := strings.Cut(key, ".")
 		n := b.pipeline.Node(name)
 		if n == nil {
-			var names []string
-			for _, n := range b.pipeline.Nodes {
-				names = append(names, n.Name)
-			}
-			d.report(d.problem(keyOf(at, key), "there is no node %q%s; keys are node.input", name, schema.DidYouMean(name, names)))
+			d.report(d.problem(keyOf(at, key), "%s; keys are node.input", b.pipeline.noNode(name)))
 			continue
 		}
 		t := schema.LookupNodeType(n.Type)
@@ -176,13 +170,7 @@ func (d *document) checkOverride(p *Pipeline, n *Node, t *schema.NodeType, input
 	if !n.wrongInputs {
 		d.report(schema.ValidateInputs(t, inputs, "node "+n.Name)...)
 	}
-	eachScalar(value, func(s *yaml.Node) {
-		for ref := range ParseTemplate(s.Value).Refs() {
-			if message := p.wrong(ref); message != "" {
-				d.report(d.problem(s, "{{ %s.%s }}: %s", ref.Node, ref.Output, message))
-			}
-		}
-	})
+	eachScalar(value, func(s *yaml.Node) { d.checkScalarRefs(p, s) })
 }
 
 // checkFrom looks whether a source is there and, of a table, whether it has the

@@ -116,6 +116,12 @@ func (d *document) report(problems ...schema.Problem) {
 	}
 }
 
+// warn reports what is no reason to refuse the file.
+func (d *document) warn(p schema.Problem) {
+	p.Warning = true
+	d.report(p)
+}
+
 // snippet shows the source line and a caret below the column; of a long line it
 // shows the part around the column.
 func (d *document) snippet(line, col int) string {
@@ -130,12 +136,12 @@ func (d *document) snippet(line, col int) string {
 	col = min(col+len([]rune(d.redact.Text(string(full[:col-1]))))-(col-1), len(text)+1)
 	prefix := ""
 	if len(text) > width && col > before {
-		text, prefix = text[col-1-before:], "…"
+		text, prefix = text[col-1-before:], schema.Cut
 		col = before + 1
 	}
 	suffix := ""
 	if len(text) > width {
-		text, suffix = text[:width], "…"
+		text, suffix = text[:width], schema.Cut
 	}
 	number := fmt.Sprintf("%5d | ", line)
 	shown := number + prefix + string(text) + suffix

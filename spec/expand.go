@@ -4,6 +4,8 @@ import (
 	"fmt"
 	"strings"
 
+	"nightshift/schema"
+
 	"gopkg.in/yaml.v3"
 )
 
@@ -117,12 +119,7 @@ func isVariable(name string) bool {
 	return name != ""
 }
 
-func shorten(s string) string {
-	if r := []rune(s); len(r) > 40 {
-		return string(r[:40]) + "…"
-	}
-	return s
-}
+func shorten(s string) string { return schema.Shorten(s, 40) }
 
 // valueOf gives the value of a key of a mapping, or nil.
 func valueOf(n *yaml.Node, key string) *yaml.Node {

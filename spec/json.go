@@ -9,6 +9,7 @@ import (
 	"maps"
 	"slices"
 	"strconv"
+	"strings"
 
 	"github.com/go-json-experiment/json/jsontext"
 )
@@ -60,6 +61,23 @@ func appendMap(b []byte, m map[string]any) []byte {
 		b = AppendJSON(b, m[name])
 	}
 	return append(b, '}')
+}
+
+// LookUp gives a member of an object: the one of that name or, behind dots, one
+// inside of another.
+func LookUp(v any, name string) (any, bool) {
+	object, ok := v.(map[string]any)
+	if !ok {
+		return nil, false
+	}
+	if member, ok := object[name]; ok {
+		return member, true
+	}
+	outer, inner, dotted := strings.Cut(name, ".")
+	if !dotted {
+		return nil, false
+	}
+	return LookUp(object[outer], inner)
 }
 
 // jsonReader decodes JSON into plain values. Numbers keep their digits; a name

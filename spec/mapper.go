@@ -57,7 +57,7 @@ func (s *Source) textRows() bool {
 func (m *mapper) item(row map[string]any) (inputs map[string]any, key string, err error) {
 	var missing string
 	get := func(ref *Ref) any {
-		v, ok := column(row, ref.Output)
+		v, ok := LookUp(row, ref.Output)
 		if !ok && missing == "" {
 			missing = ref.Output
 		}
@@ -90,22 +90,6 @@ func (m *mapper) item(row map[string]any) (inputs map[string]any, key string, er
 		return nil, "", fmt.Errorf("the row's key is empty")
 	}
 	return inputs, key, nil
-}
-
-// column gives a column of the row or, behind dots, a value inside of one.
-func column(row map[string]any, name string) (any, bool) {
-	if v, ok := row[name]; ok {
-		return v, true
-	}
-	outer, inner, dotted := strings.Cut(name, ".")
-	if !dotted {
-		return nil, false
-	}
-	nested, ok := row[outer].(map[string]any)
-	if !ok {
-		return nil, false
-	}
-	return column(nested, inner)
 }
 
 // typed gives every input of the pipeline a value of its type.

@@ -9,6 +9,8 @@ import (
 	"strconv"
 	"strings"
 
+	"nightshift/schema"
+
 	"gopkg.in/yaml.v3"
 )
 
@@ -33,7 +35,6 @@ func NewRedactor(values []string) *Redactor {
 	if len(values) == 0 {
 		return &Redactor{}
 	}
-	slices.SortFunc(values, func(a, b string) int { return len(b) - len(a) })
 	var forms, pairs []string
 	for _, v := range values {
 		trimmed := strings.TrimSpace(v) // $(cat key) leaves no newline, but other ways do
@@ -82,18 +83,15 @@ func (r *Redactor) Message(s string) string {
 	if !r.Active() {
 		return s
 	}
-	if strings.Contains(s, cut) {
+	if strings.Contains(s, schema.Cut) {
 		s = r.hideCut(s)
 	}
 	return r.replacer.Replace(s)
 }
 
-// cut is what messages put where they leave out the end of a long value.
-const cut = "…"
-
 // hideCut hides what a message left of a secret that it cut short.
 func (r *Redactor) hideCut(s string) string {
-	pieces := strings.Split(s, cut)
+	pieces := strings.Split(s, schema.Cut)
 	for i, piece := range pieces[:len(pieces)-1] {
 		longest := 0
 		for _, form := range r.forms {
@@ -107,7 +105,7 @@ func (r *Redactor) hideCut(s string) string {
 			pieces[i] = piece[:len(piece)-longest] + hidden
 		}
 	}
-	return strings.Join(pieces, cut)
+	return strings.Join(pieces, schema.Cut)
 }
 
 // Value hides secrets anywhere in a plain value (see [Text]), keys and numbers

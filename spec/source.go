@@ -57,10 +57,10 @@ func (s *Source) Stdin() bool {
 // Rereadable tells whether the rows can be read twice: not from standard input,
 // a pipe or a device.
 func (s *Source) Rereadable() bool {
+	if s.Stdin() {
+		return false
+	}
 	for _, n := range s.from {
-		if n.Value == "-" {
-			return false
-		}
 		if info, err := os.Stat(s.doc.path(n.Value)); err == nil && !info.Mode().IsRegular() {
 			return false
 		}

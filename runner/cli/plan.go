@@ -9,6 +9,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"nightshift/schema"
 	"nightshift/spec"
 )
 
@@ -52,7 +53,7 @@ func (o *runOptions) plan(file *spec.File, out io.Writer, std streams) error {
 		}
 		fmt.Fprintf(&b, "  batch %s: %s from %s -> %s\n", j.plan.Batch.Name, count, j.plan.Batch.Source.Describe(), j.path)
 		if item, ok := first(j.plan.Batch); ok {
-			fmt.Fprintf(&b, "    first item: %s %s\n", item.ID, shorten(string(spec.AppendJSON(nil, item.Inputs))))
+			fmt.Fprintf(&b, "    first item: %s %s\n", item.ID, schema.Shorten(string(spec.AppendJSON(nil, item.Inputs)), 120))
 		}
 	}
 	_, err = io.WriteString(out, b.String())
@@ -92,11 +93,4 @@ func first(b *spec.Batch) (item spec.Item, ok bool) {
 		return !ok
 	})
 	return item, ok
-}
-
-func shorten(s string) string {
-	if r := []rune(s); len(r) > 120 {
-		return string(r[:120]) + "…"
-	}
-	return s
 }

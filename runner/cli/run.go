@@ -158,8 +158,6 @@ func (o *runOptions) jobs(file *spec.File, began time.Time, std streams) ([]job,
 	var refused schema.Problems
 	paths := map[string]string{}
 	for _, b := range picked {
-		total, problems := o.scan(b, std)
-		refused = append(refused, problems...)
 		path := o.resultsPath(file, b, began)
 		if path == "/dev/stdout" {
 			path = "-"
@@ -171,6 +169,8 @@ func (o *runOptions) jobs(file *spec.File, began time.Time, std streams) ([]job,
 			return nil, &exitError{exitUsage, fmt.Errorf("batches %s and %s would both write to %s; put {{ batch }} into --output", other, b.Name, path)}
 		}
 		paths[path] = b.Name
+		total, problems := o.scan(b, std) // last, as it reads all rows
+		refused = append(refused, problems...)
 		jobs = append(jobs, job{path: path, plan: &runner.Plan{
 			Batch:        b,
 			Generation:   runner.NewGeneration(began),

@@ -8,6 +8,7 @@ import (
 	"strconv"
 	"strings"
 
+	"nightshift/schema"
 	"nightshift/spec"
 )
 
@@ -124,11 +125,7 @@ func (in input) literal() (any, bool) { return in.template.Literal() }
 
 // quote shows a value in an error, shortened.
 func quote(v any) string {
-	text := []rune(spec.Text(v))
-	if len(text) > 60 {
-		text = append(text[:60], '…')
-	}
-	return strconv.Quote(string(text))
+	return strconv.Quote(schema.Shorten(spec.Text(v), 60))
 }
 
 // notJSON says in the words of the user why a text is not JSON.

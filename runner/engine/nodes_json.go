@@ -4,7 +4,6 @@ import (
 	"fmt"
 	"maps"
 	"slices"
-	"strings"
 
 	"nightshift/spec"
 )
@@ -49,7 +48,7 @@ func compileReadJSON(s *setup) step {
 		}
 		values := make(map[string]any, len(outputs))
 		for _, o := range outputs {
-			v, found := lookUp(parsed, o.key)
+			v, found := spec.LookUp(parsed, o.key)
 			values[o.key] = v
 			switch {
 			case !found:
@@ -68,21 +67,6 @@ func compileReadJSON(s *setup) step {
 		c.set(all, string(spec.AppendJSON(nil, values)))
 		return nil
 	}
-}
-
-func lookUp(v any, key string) (any, bool) {
-	m, ok := v.(map[string]any)
-	if !ok {
-		return nil, false
-	}
-	if found, ok := m[key]; ok {
-		return found, true
-	}
-	outer, inner, dotted := strings.Cut(key, ".")
-	if !dotted {
-		return nil, false
-	}
-	return lookUp(m[outer], inner)
 }
 
 // compileWriteJSON builds an object in the order of its fields, or sets fields
