@@ -70,6 +70,9 @@ func TestDecodedFile(t *testing.T) {
 			Rate:  spec.Rate{RequestsPerMinute: 250},
 			Stop:  spec.Stop{FailureShare: 0.025, BudgetUSD: 20.5, BudgetTokens: 5_000_000},
 			Cache: spec.Cache{Enabled: true, Path: "cache.db", TTL: 720 * time.Hour},
+			Prices: map[string]spec.Price{
+				"openai/gpt-5.1": {Input: 1.1, CachedInput: new(0.0), Output: 9}, "groq/openai/gpt-oss-120b": {Input: 0.15, Output: 0.6}, "my-own:7b": {},
+			},
 		},
 		Results:  "out/{{ date }}/{{ batch }}.jsonl",
 		Rehearse: spec.Rehearse{Latency: 10 * time.Millisecond, Failures: 0.5},
@@ -212,6 +215,7 @@ func TestEveryKeyIsDecoded(t *testing.T) {
 		"run.retry.backoff.initial": "9s", "run.retry.backoff.factor": "9", "run.retry.backoff.max": "9s",
 		"run.rate.requests_per_minute": "9", "run.stop.failures": "9%", "run.stop.budget.usd": "9", "run.stop.budget.tokens": "9",
 		"run.cache": "false", "run.cache.path": "x", "run.cache.ttl": "1h",
+		"run.prices.*.input": "", "run.prices.*.cached_input": "", "run.prices.*.output": "", // go together only: in the corpus
 		"results.path": "x/{{ batch }}", "rehearse.latency": "9s", "rehearse.failures": "9%",
 	}
 	source := core(t)

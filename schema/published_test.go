@@ -108,7 +108,7 @@ func TestBothReject(t *testing.T) {
 	s := published(t)
 	for name := range strings.FieldsSeq(`
 		unknown-keys wrong-types wrong-types-top top-level-list top-level-text missing-required missing-required-inputs
-		missing-conditional bad-enums bad-numbers unknown-input version-2 no-batches bad-names pipeline-empty
+		missing-conditional bad-enums bad-numbers bad-prices unknown-input version-2 no-batches bad-names pipeline-empty
 		concurrency-too-big source-empty-text null-document many-problems`) {
 		path := filepath.Join("..", "testdata", "invalid", name+".yaml")
 		if err := s.Validate(document(t, path)); err == nil {

@@ -75,7 +75,28 @@ func (d *document) decodeRun(n *yaml.Node, r Run) Run {
 	cache := valueOf(n, "cache")
 	d.text(cache, "path", &r.Cache.Path)
 	d.duration(cache, "ttl", &r.Cache.TTL)
+
+	r.Prices = d.decodePrices(valueOf(n, "prices"))
 	return r
+}
+
+func (d *document) decodePrices(n *yaml.Node) map[string]Price {
+	if n == nil || n.Kind != yaml.MappingNode {
+		return nil
+	}
+	prices := map[string]Price{}
+	for i := 0; i+1 < len(n.Content); i += 2 {
+		var p Price
+		value := n.Content[i+1]
+		d.number(value, "input", &p.Input)
+		d.number(value, "output", &p.Output)
+		if valueOf(value, "cached_input") != nil {
+			p.CachedInput = new(float64)
+			d.number(value, "cached_input", p.CachedInput)
+		}
+		prices[n.Content[i].Value] = p
+	}
+	return prices
 }
 
 func (d *document) decodePipeline(n *yaml.Node) *Pipeline {

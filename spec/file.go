@@ -97,6 +97,7 @@ type Run struct {
 	Rate         Rate
 	Stop         Stop
 	Cache        Cache
+	Prices       map[string]Price // "provider/model" or "model" to what it costs, before the list prices; nil: none
 }
 
 // Retry says what is done about transient errors.
@@ -131,6 +132,13 @@ type Cache struct {
 	Enabled bool
 	Path    string // "": in the state folder
 	TTL     time.Duration
+}
+
+// Price is what a model costs, in US dollars per million tokens.
+type Price struct {
+	Input       float64
+	CachedInput *float64 // of input that the provider read from its own cache; nil: as other input
+	Output      float64
 }
 
 // Rehearse says how paid calls are imitated.
