@@ -148,6 +148,14 @@ func (t *Template) Literal() (v any, ok bool) {
 	return t.value, t.parts == nil && t.list == nil
 }
 
+// Whole gives the reference of a template that is nothing but one.
+func (t *Template) Whole() (ref *Ref, ok bool) {
+	if len(t.parts) == 1 {
+		return t.parts[0].ref, true
+	}
+	return nil, false
+}
+
 // Value evaluates the template; get gives a reference's value.
 func (t *Template) Value(get func(*Ref) any) any {
 	switch {
