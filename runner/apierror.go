@@ -1,0 +1,71 @@
+package runner
+
+import (
+	"fmt"
+	"net/http"
+	"strings"
+	"time"
+)
+
+// APIError is an HTTP answer that is no success: of a backend, or of a model's
+// provider. Its fields are those of the platform's SDK.
+type APIError struct {
+	StatusCode int
+	Method     string
+	Endpoint   string        // host and path, without the query
+	Message    string        // in the words of the one who answered
+	RetryAfter time.Duration // how long it asks to be left alone; 0: it does not say
+	Limits     Limits
+	Final      bool // not to be tried again whatever the status says, such as a 429 for an empty account
+}
+
+// Limits is what a refusal says is too much.
+type Limits string
+
+// What a refusal may speak of.
+const (
+	LimitsUnsaid      Limits = ""
+	LimitsRate        Limits = "rate"        // calls, or tokens, in a time
+	LimitsConcurrency Limits = "concurrency" // calls at once
+)
+
+func (e *APIError) Error() string {
+	status := strings.TrimSpace(fmt.Sprint(e.StatusCode, " ", http.StatusText(e.StatusCode)))
+	return fmt.Sprintf("%s %s answered %s: %s", e.Method, e.Endpoint, status, e.Message)
+}
+
+// Refused tells whether there were too many calls: the same call may be taken later.
+func (e *APIError) Refused() bool { return e.StatusCode == http.StatusTooManyRequests && !e.Final }
+
+// Denied tells whether the key, or what it may do, is the matter.
+func (e *APIError) Denied() bool {
+	return e.StatusCode == http.StatusUnauthorized || e.StatusCode == http.StatusForbidden || e.StatusCode == http.StatusPaymentRequired ||
+		e.StatusCode == http.StatusTooManyRequests && e.Final
+}
+
+// Transient tells whether the same call may succeed later.
+func (e *APIError) Transient() bool {
+	return !e.Final && (e.Refused() || e.StatusCode == http.StatusRequestTimeout || e.StatusCode >= 500)
+}
+
+// ConnectionError says that a call had no HTTP answer, or not a whole one.
+type ConnectionError struct {
+	Method   string
+	Endpoint string // host and path, without the query
+	Timeout  bool
+	Began    bool // the answer had begun: the call was taken
+	Err      error
+}
+
+func (e *ConnectionError) Error() string {
+	return fmt.Sprintf("%s %s: %v", e.Method, e.Endpoint, e.Err)
+}
+func (e *ConnectionError) Unwrap() error { return e.Err }
+
+// HeldBack says that a call was not made: a limiter keeps it for later. Nothing
+// was refused, and nothing was paid.
+type HeldBack struct{ For time.Duration }
+
+func (e *HeldBack) Error() string {
+	return fmt.Sprintf("held back for %v, as too many calls were refused", e.For)
+}
