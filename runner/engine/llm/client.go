@@ -1,0 +1,288 @@
+package llm
+
+import (
+	"context"
+	"crypto/sha256"
+	"errors"
+	"fmt"
+	"net"
+	"net/http"
+	"os"
+	"strings"
+	"sync"
+	"time"
+
+	"nightshift/runner"
+	"nightshift/schema"
+)
+
+// Options are what a client works with.
+type Options struct {
+	Env   func(name string) (string, bool) // variables; nil: the process's environment
+	Cache *Cache                           // of answers; nil: they are not kept
+	HTTP  *http.Client                     // nil: one of its own
+	Log   func(message string)             // what is worth a line and is no error; nil: nobody listens
+}
+
+// Client asks language models. It is safe for concurrent use, and one is to
+// serve all: connections and limiters are its.
+type Client struct {
+	env      func(name string) string // "": not set
+	cache    *Cache
+	http     *http.Client
+	log      func(string)
+	complain sync.Once // that an answer cannot be kept
+
+	mu       sync.Mutex
+	limiters map[place]*runner.Limiter
+}
+
+// place is where calls are counted together when too many are refused.
+type place struct{ url, key, model string }
+
+// New makes a client. It reads variables when it is asked, not before.
+func New(o Options) *Client {
+	c := &Client{cache: o.Cache, log: o.Log, limiters: map[place]*runner.Limiter{}}
+	if c.log == nil {
+		c.log = func(string) {}
+	}
+	lookup := o.Env
+	if lookup == nil {
+		lookup = os.LookupEnv
+	}
+	c.env = func(name string) string {
+		value, _ := lookup(name)
+		return strings.TrimSpace(value)
+	}
+	if o.HTTP == nil {
+		o.HTTP = &http.Client{Transport: newTransport()}
+	}
+	c.http = new(http.Client)
+	*c.http = *o.HTTP
+	// A redirect would take the key and the prompt to somewhere else.
+	c.http.CheckRedirect = func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }
+	return c
+}
+
+// newTransport holds on to as many connections as there are calls in flight.
+func newTransport() *http.Transport {
+	t := http.DefaultTransport.(*http.Transport).Clone()
+	t.MaxIdleConns, t.MaxIdleConnsPerHost = 0, 1024 // idle ones end by IdleConnTimeout
+	t.DialContext = (&net.Dialer{Timeout: 10 * time.Second}).DialContext
+	// There is no time limit on an answer, so a dead connection must be found by other means.
+	t.HTTP2 = &http.HTTP2Config{SendPingTimeout: 30 * time.Second, PingTimeout: 15 * time.Second}
+	return t
+}
+
+// protocol is a way to put a request on the wire, and to read what comes back.
+type protocol interface {
+	// refuse says what of a request the protocol does not take.
+	refuse(r Request) error
+	// address is the URL that is called.
+	address(base string) string
+	// body is what is sent, whether the answer is to come in pieces or not.
+	body(r Request, p *provider) ([]byte, error)
+	// ask makes one call. What the model says goes to text when it comes in pieces.
+	ask(ctx context.Context, w *wire, r Request, text func(piece string)) (Answer, error)
+}
+
+// wire is one call: to where, and with what.
+type wire struct {
+	base, url string // of the API, and of the call
+	key       string
+	headers   map[string]string
+	body      []byte
+	http      *http.Client
+}
+
+// Check says what is wrong with a request before it is made. It looks at no key.
+func (c *Client) Check(r Request) error {
+	_, _, err := c.prepare(r)
+	return err
+}
+
+func (c *Client) prepare(r Request) (*provider, *wire, error) {
+	p, err := findProvider(r.Provider)
+	if err != nil {
+		return nil, nil, err
+	}
+	if r.Model == "" {
+		return nil, nil, fmt.Errorf("no model of %s is given", p.name)
+	}
+	if err := p.refuse(r); err != nil {
+		return nil, nil, err
+	}
+	base, err := p.baseURL(r.BaseURL, c.env)
+	if err != nil {
+		return nil, nil, err
+	}
+	w := &wire{base: base, url: p.protocol.address(base), http: c.http, headers: map[string]string{}}
+	for header, name := range p.headers {
+		if value := c.env(name); value != "" {
+			w.headers[header] = value
+		}
+	}
+	return p, w, nil
+}
+
+// Key gives the API key that a request is made with; "" where there is none and
+// the provider may do without.
+func (c *Client) Key(r Request) (string, error) {
+	p, err := findProvider(r.Provider)
+	if err != nil {
+		return "", err
+	}
+	key, from := strings.TrimSpace(r.APIKey), "api_key"
+	for _, name := range p.keys {
+		if key == "" {
+			key, from = c.env(name), name
+		}
+	}
+	switch {
+	case key == "" && !p.keyless:
+		return "", fmt.Errorf("no key for %s: set %s, or give api_key: ${...}", p.name, strings.Join(p.keys, " or "))
+	case strings.ContainsFunc(key, func(r rune) bool { return r <= ' ' || r > '~' }):
+		return "", fmt.Errorf("the key in %s is no key: it holds white space or other characters that cannot be sent", from)
+	}
+	return key, nil
+}
+
+// Ask asks a model once. What it gives but for an answer:
+//
+//   - *runner.HeldBack where a limiter keeps the call for later; none was made
+//   - *runner.APIError and *runner.ConnectionError of the call
+//   - *BadAnswer, together with the answer, which was paid for
+//   - the error of ctx when it is done
+//   - any other error for a request that cannot be made, as by [Client.Check]
+//
+// An answer that is not whole (see [Answer]) is given, but neither kept nor read
+// again.
+func (c *Client) Ask(ctx context.Context, r Request, call Call) (Answer, error) {
+	p, w, err := c.prepare(r)
+	if err != nil {
+		return Answer{}, err
+	}
+	if w.key, err = c.Key(r); err != nil {
+		return Answer{}, err
+	}
+	if w.body, err = p.protocol.body(r, p); err != nil {
+		return Answer{}, err
+	}
+	key := w.cacheKey()
+	if !call.Fresh {
+		// What was of use once may no longer be: a check may have changed.
+		if a, ok := c.cache.Get(key); ok && judge(a, r, call) == nil {
+			a.FromCache = true
+			call.say(a.Text)
+			return a, nil
+		}
+	}
+	said := false
+	a, err := c.call(ctx, p, w, r, func(piece string) {
+		said = true
+		call.say(piece)
+	})
+	if err != nil {
+		return a, err
+	}
+	if err := judge(a, r, call); err != nil {
+		return a, err
+	}
+	if !said {
+		call.say(a.Text)
+	}
+	if a.Cut == "" {
+		c.keep(key, r, a)
+	}
+	return a, nil
+}
+
+// call makes the call, if the limiter lets it.
+func (c *Client) call(ctx context.Context, p *provider, w *wire, r Request, text func(string)) (Answer, error) {
+	if err := ctx.Err(); err != nil {
+		return Answer{}, err
+	}
+	limiter := c.limiter(place{w.url, w.key, r.Model})
+	if wait := limiter.Admit(); wait > 0 {
+		return Answer{}, &runner.HeldBack{For: wait}
+	}
+	began := time.Now()
+	a, err := p.protocol.ask(ctx, w, r, text)
+	if err != nil {
+		err = w.failure(ctx, err)
+	}
+	limiter.Answered(began, err)
+	return a, err
+}
+
+func (c *Client) limiter(at place) *runner.Limiter {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	l := c.limiters[at]
+	if l == nil {
+		l = runner.NewLimiter()
+		l.OnChange = func(s runner.LimiterState) {
+			c.log(fmt.Sprintf("calls of %s at %s: %v", at.model, endpoint(at.url), s))
+		}
+		c.limiters[at] = l
+	}
+	return l
+}
+
+// cacheKey is that of an answer: the hash of all that it depends on. The key of
+// the API is left out, so that a new one does not pay again.
+func (w *wire) cacheKey() Key {
+	h := sha256.New()
+	fmt.Fprintf(h, "%s\n", w.url) // its path tells the protocol
+	h.Write(w.body)
+	return Key(h.Sum(nil))
+}
+
+// say hands a piece of an answer to whoever watches.
+func (call Call) say(piece string) {
+	if call.Text != nil && piece != "" {
+		call.Text(piece)
+	}
+}
+
+// judge says why an answer is of no use.
+func judge(a Answer, r Request, call Call) error {
+	switch {
+	case a.Cut == cutLength && r.JSON:
+		return &BadAnswer{errors.New("the JSON is not whole: it was cut at max_tokens")}
+	case a.Cut != "" && r.JSON:
+		return &BadAnswer{fmt.Errorf("the JSON is not whole: %s", schema.Shorten(a.Cut, 60))}
+	case a.Cut == "" && strings.TrimSpace(a.Text) == "":
+		return &BadAnswer{errors.New("there is no text in it")}
+	case call.Check == nil:
+		return nil
+	}
+	if err := call.Check(a.Text); err != nil {
+		return &BadAnswer{err}
+	}
+	return nil
+}
+
+const cutLength = "length"
+
+// cut tells why an answer is not whole, from the word with which it ended; "" is
+// for one that is.
+func cut(finish string) string {
+	switch finish = strings.ToLower(finish); finish {
+	case "", "stop", "eos", "end_turn", "stop_sequence":
+		return ""
+	case "length", "max_tokens", "model_length", "model_context_window_exceeded":
+		return cutLength
+	case "content_filter", "refusal", "safety":
+		return "content_filter"
+	}
+	return finish // a word that is not known may mean anything
+}
+
+// keep puts an answer into the cache. One that cannot be kept is an answer all
+// the same.
+func (c *Client) keep(key Key, r Request, a Answer) {
+	if err := c.cache.Put(key, r, a); err != nil {
+		c.complain.Do(func() { c.log(fmt.Sprintf("answers are not kept, and will be paid for again: %v", err)) })
+	}
+}

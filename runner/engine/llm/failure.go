@@ -1,0 +1,303 @@
+package llm
+
+import (
+	"bytes"
+	"cmp"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"net/url"
+	"regexp"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"nightshift/runner"
+	"nightshift/schema"
+)
+
+// BadAnswer says that a model answered, but not what was asked for. The call
+// was made, and paid for.
+type BadAnswer struct{ Err error }
+
+func (e *BadAnswer) Error() string { return "the model's answer is of no use: " + e.Err.Error() }
+func (e *BadAnswer) Unwrap() error { return e.Err }
+
+// Class is the class of the error in results.
+func (e *BadAnswer) Class() string { return "bad_answer" }
+
+// Limits on what is read, in bytes.
+const (
+	maxAnswer  = 32 << 20
+	maxStream  = 8 * maxAnswer // events wrap every word of an answer in hundreds of bytes
+	maxRefusal = 64 << 10
+	maxMessage = 300 // characters
+)
+
+// send makes the HTTP call for an SDK, of which it is a middleware. What fails
+// comes back as one of runner's errors: the SDKs' own keep too little of it.
+func (w *wire) send(req *http.Request, next func(*http.Request) (*http.Response, error)) (*http.Response, error) {
+	resp, err := next(req)
+	if err != nil {
+		return nil, w.broken(err, false)
+	}
+	if resp.StatusCode < 200 || resp.StatusCode > 299 {
+		defer resp.Body.Close()
+		body, _ := io.ReadAll(io.LimitReader(resp.Body, maxRefusal)) // what there is of it
+		return nil, w.refusal(resp.StatusCode, resp.Header, body)
+	}
+	most := int64(maxAnswer)
+	if strings.HasPrefix(resp.Header.Get("Content-Type"), "text/event-stream") {
+		most = maxStream
+	} else {
+		resp.Header.Set("Content-Type", "application/json") // else the SDKs do not even look at it
+	}
+	resp.Body = &answerBody{ReadCloser: resp.Body, wire: w, left: most}
+	return resp, nil
+}
+
+// answerBody is the body of an answer, whose errors are runner's.
+type answerBody struct {
+	io.ReadCloser
+	wire  *wire
+	left  int64
+	ended bool
+}
+
+func (b *answerBody) Read(p []byte) (int, error) {
+	n, err := b.ReadCloser.Read(p)
+	b.left -= int64(n)
+	switch {
+	case b.left < 0:
+		return 0, &BadAnswer{fmt.Errorf("it has more than %d MB", maxAnswer>>20)}
+	case errors.Is(err, io.EOF):
+		b.ended = true
+		return n, io.EOF
+	case err != nil:
+		b.ended = true
+		return n, b.wire.broken(err, true)
+	}
+	return n, nil
+}
+
+// Close reads what little may follow the last event of a stream: else the
+// connection could not be used again.
+func (b *answerBody) Close() error {
+	if !b.ended && b.left >= 0 {
+		late := time.AfterFunc(time.Second, func() { _ = b.ReadCloser.Close() })
+		_, _ = io.CopyN(io.Discard, b.ReadCloser, 4096)
+		late.Stop()
+	}
+	return b.ReadCloser.Close()
+}
+
+// failure gives what an SDK returned the form that callers look for.
+func (w *wire) failure(ctx context.Context, err error) error {
+	if done := ctx.Err(); done != nil {
+		return done
+	}
+	if e, ok := errors.AsType[*runner.APIError](err); ok {
+		return e
+	}
+	if e, ok := errors.AsType[*runner.ConnectionError](err); ok {
+		return e
+	}
+	if e, ok := errors.AsType[*BadAnswer](err); ok {
+		return e
+	}
+	return w.broken(fmt.Errorf("the answer cannot be read: %w", err), true)
+}
+
+// broken says that there is no answer, or that it ended too early.
+func (w *wire) broken(err error, began bool) error {
+	if u, ok := errors.AsType[*url.Error](err); ok {
+		err = u.Err // the rest is said by the ConnectionError
+	}
+	timeout, ok := errors.AsType[net.Error](err)
+	if ended := errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF); ended && began {
+		err = errors.New("the answer broke off")
+	} else if ended {
+		err = errors.New("the connection was closed without an answer")
+	}
+	return &runner.ConnectionError{Method: http.MethodPost, Endpoint: endpoint(w.url), Timeout: ok && timeout.Timeout(), Began: began, Err: err}
+}
+
+// endpoint is what messages show of a URL: host and path.
+func endpoint(url string) string {
+	_, rest, _ := strings.Cut(url, "://")
+	return rest
+}
+
+// refusal is an answer that is no success.
+func (w *wire) refusal(status int, header http.Header, body []byte) error {
+	said := readRefusal(body)
+	e := &runner.APIError{
+		StatusCode: status, Method: http.MethodPost, Endpoint: endpoint(w.url),
+		Message: w.quote(said.message), RetryAfter: retryAfter(header, said.retryDelay),
+		Final: slices.Contains(finalCodes, said.code) || slices.Contains(finalCodes, said.kind),
+	}
+	if to := header.Get("Location"); status < 400 && to != "" {
+		e.Message = w.quote("it redirects to " + to + ", where nothing is sent: change base_url")
+	}
+	if status == http.StatusTooManyRequests {
+		e.Limits = limits(said, header)
+	}
+	return e
+}
+
+// refusalInStream is an error in the midst of an answer, when the status has
+// long been sent. The status that it would have had is known by its type.
+func (w *wire) refusalInStream(body []byte) error {
+	said := readRefusal(body)
+	status, err := strconv.Atoi(said.code)
+	if err != nil || status < 400 || status > 599 {
+		status = cmp.Or(streamStatus[said.kind], streamStatus[said.code], http.StatusInternalServerError)
+	}
+	return w.refusal(status, nil, body)
+}
+
+// streamStatus are the statuses of errors by their types and codes.
+var streamStatus = map[string]int{
+	"invalid_request_error": http.StatusBadRequest,
+	"authentication_error":  http.StatusUnauthorized,
+	"billing_error":         http.StatusPaymentRequired,
+	"permission_error":      http.StatusForbidden,
+	"not_found_error":       http.StatusNotFound,
+	"request_too_large":     http.StatusRequestEntityTooLarge,
+	"rate_limit_error":      http.StatusTooManyRequests,
+	"rate_limit_exceeded":   http.StatusTooManyRequests,
+	"insufficient_quota":    http.StatusTooManyRequests,
+	"timeout_error":         http.StatusGatewayTimeout,
+	"overloaded_error":      529,
+}
+
+// finalCodes say that an account is empty or closed: waiting does not help.
+var finalCodes = []string{
+	"insufficient_quota", "billing_hard_limit_reached", "billing_not_active", "billing_error",
+	"account_deactivated", "access_terminated", "exceeded_current_quota_error",
+}
+
+// quote makes one line of a provider's words, without the key if they hold it.
+func (w *wire) quote(words string) string {
+	if len(w.key) >= 8 { // a shorter one is a placeholder, such as "none"
+		words = strings.ReplaceAll(words, w.key, "***")
+	}
+	words = strings.Join(strings.Fields(strings.ToValidUTF8(words, "\uFFFD")), " ")
+	return schema.Shorten(words, maxMessage)
+}
+
+// said is what the body of a refusal says.
+type said struct {
+	message, kind, code string
+	retryDelay          string // of Google's, a duration
+}
+
+// readRefusal understands the forms that are in use: {"error": {"message": ...}},
+// the same in a list, {"error": "..."}, {"message": ...}, {"detail": ...}.
+func readRefusal(body []byte) said {
+	body = bytes.TrimSpace(body)
+	var list []json.RawMessage
+	if json.Unmarshal(body, &list) == nil && len(list) > 0 {
+		body = list[0]
+	}
+	type words struct {
+		Message any `json:"message"`
+		Type    any `json:"type"`
+		Code    any `json:"code"`
+		Details []struct {
+			RetryDelay string `json:"retryDelay"`
+		} `json:"details"`
+	}
+	var outer struct {
+		words
+		Error  json.RawMessage `json:"error"`
+		Detail any             `json:"detail"`
+	}
+	if json.Unmarshal(body, &outer) != nil {
+		return said{message: cmp.Or(string(body), "no message")}
+	}
+	inner, message := outer.words, ""
+	if json.Unmarshal(outer.Error, &message) != nil {
+		_ = json.Unmarshal(outer.Error, &inner) // else it stays the outer one
+	}
+	s := said{kind: text(inner.Type), code: text(inner.Code)}
+	s.message = cmp.Or(message, text(inner.Message), text(outer.Message), text(outer.Detail), string(body))
+	for _, d := range inner.Details {
+		s.retryDelay = cmp.Or(s.retryDelay, d.RetryDelay)
+	}
+	return s
+}
+
+// text gives a member of a JSON object as words.
+func text(v any) string {
+	switch v := v.(type) {
+	case nil:
+		return ""
+	case string:
+		return v
+	}
+	encoded, _ := json.Marshal(v)
+	return string(encoded)
+}
+
+var (
+	saysConcurrency = regexp.MustCompile(`concurren|parallel|simultaneous|in[ _-]flight`)
+	saysRate        = regexp.MustCompile(`rate[ _-]?limit|per[ _-](second|minute|min|hour|day)|\b[rt]p[smd]\b|too many (requests|tokens)`)
+)
+
+// limits tells what a refusal says is too much.
+func limits(s said, header http.Header) runner.Limits {
+	words := strings.ToLower(s.message + " " + s.kind + " " + s.code)
+	switch {
+	case saysConcurrency.MatchString(words):
+		return runner.LimitsConcurrency
+	case saysRate.MatchString(words):
+		return runner.LimitsRate
+	}
+	for name := range header {
+		if strings.HasPrefix(name, "X-Ratelimit-") || strings.HasPrefix(name, "Anthropic-Ratelimit-") {
+			return runner.LimitsRate
+		}
+	}
+	return runner.LimitsUnsaid
+}
+
+// retryAfter is how long a refusal asks to be left alone, by what it says, else
+// by when the limit is lifted that it has used up.
+func retryAfter(h http.Header, delay string) time.Duration {
+	wait := cmp.Or(until(h.Get("Retry-After-Ms")+"ms"), until(h.Get("Retry-After")), until(delay))
+	if wait > 0 {
+		return wait
+	}
+	for _, what := range []string{"requests", "tokens", "input-tokens", "output-tokens"} {
+		for _, form := range []string{"x-ratelimit-%[2]s-%[1]s", "anthropic-ratelimit-%[1]s-%[2]s"} {
+			if h.Get(fmt.Sprintf(form, what, "remaining")) == "0" {
+				wait = max(wait, until(h.Get(fmt.Sprintf(form, what, "reset"))))
+			}
+		}
+	}
+	return wait
+}
+
+// until reads a wait: seconds, a duration such as 6m0s, or a time. It is 0 where
+// it is none of these, is over, or so long that it must be a mistake.
+func until(s string) time.Duration {
+	wait, err := time.ParseDuration(s)
+	if err != nil {
+		wait, err = time.ParseDuration(s + "s")
+	}
+	for _, layout := range []string{http.TimeFormat, time.RFC3339} {
+		if t, e := time.Parse(layout, s); err != nil && e == nil {
+			wait, err = time.Until(t), nil
+		}
+	}
+	if err != nil || wait < 0 || wait > 24*time.Hour {
+		return 0
+	}
+	return wait
+}
