@@ -24,8 +24,9 @@ const minSecret = 4
 // Redactor hides the values of the variables listed under `secrets:`. The zero
 // Redactor hides nothing.
 type Redactor struct {
+	values   []string
 	replacer *strings.Replacer
-	forms    []string // of the secrets, in which they may turn up
+	forms    []string // of the secrets, in which they may turn up; longest first
 }
 
 // NewRedactor hides the given values, longest first, so that a secret which
@@ -50,7 +51,47 @@ func NewRedactor(values []string) *Redactor {
 	for _, form := range forms {
 		pairs = append(pairs, form, hidden)
 	}
-	return &Redactor{replacer: strings.NewReplacer(pairs...), forms: forms}
+	return &Redactor{values: values, replacer: strings.NewReplacer(pairs...), forms: forms}
+}
+
+// minKey is the shortest key that is hidden without being listed under
+// `secrets:`. Shorter ones are placeholders such as "ollama" or "test", which
+// may stand in anybody's text.
+const minKey = 16
+
+// WithKeys is a Redactor that hides keys as well.
+func (r *Redactor) WithKeys(keys []string) *Redactor {
+	keys = slices.DeleteFunc(slices.Clone(keys), func(key string) bool { return len(key) < minKey })
+	if len(keys) == 0 {
+		return r
+	}
+	if r != nil {
+		keys = append(keys, r.values...)
+	}
+	return NewRedactor(keys)
+}
+
+// Hold splits text that comes in pieces: what may be shown now, once [Redactor.Text]
+// has hidden what is in it, and the end of it that could be the beginning of a
+// secret, to be put before the next piece.
+func (r *Redactor) Hold(text string) (show, held string) {
+	if !r.Active() {
+		return text, ""
+	}
+	for at := 0; at < len(text); {
+		rest, step := text[at:], 1
+		for _, form := range r.forms { // longest first: "sword" is held where there is a "swordfish"
+			if len(rest) < len(form) && strings.HasPrefix(form, rest) {
+				return text[:at], rest
+			}
+			if strings.HasPrefix(rest, form) {
+				step = len(form)
+				break
+			}
+		}
+		at += step
+	}
+	return text, ""
 }
 
 // escaped gives a text as it is, as it stands inside JSON text (with and

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"encoding/json"
 	"fmt"
+	"slices"
 	"strconv"
 	"strings"
 	"testing"
@@ -128,5 +129,109 @@ results: {path: "${KEY}/{{ x }}"}
 	}
 	if got := problems.Error(); strings.Contains(got, secret[:8]) || !strings.Contains(got, hidden) {
 		t.Errorf("a secret is shown:\n%s", got)
+	}
+}
+
+// piecewise is what is shown of text that comes in these pieces.
+func piecewise(r *Redactor, pieces []string) (shown string, err error) {
+	held := ""
+	for _, piece := range pieces {
+		text := held + piece
+		show, rest := r.Hold(text)
+		if show+rest != text {
+			return "", fmt.Errorf("%q became %q and %q", text, show, rest)
+		}
+		shown, held = shown+r.Text(show), rest
+	}
+	return shown + r.Text(held), nil
+}
+
+// TestHoldHidesAsTextDoes: wherever a text is split, what is shown of it piece by
+// piece is what would be shown of it whole, and stands whatever follows.
+func TestHoldHidesAsTextDoes(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		// Few letters make secrets that hold, repeat and overlap one another.
+		letters := rapid.StringOfN(rapid.SampledFrom([]rune("ab\"é")), 0, 12, -1)
+		secrets := rapid.SliceOfN(rapid.Map(letters, func(s string) string { return "a" + s }), 0, 3).Draw(t, "secrets")
+		r := NewRedactor(secrets)
+		pieces := rapid.SliceOfN(rapid.OneOf(letters, rapid.SampledFrom(append(secrets, ""))), 0, 8).Draw(t, "pieces")
+		text := strings.Join(pieces, "")
+		at := rapid.SliceOfN(rapid.IntRange(0, len(text)), 0, 8).Draw(t, "cuts") // also inside of a rune
+		slices.Sort(at)
+		var cut []string
+		from := 0
+		for _, to := range append(at, len(text)) {
+			cut, from = append(cut, text[from:to]), to
+		}
+		for _, split := range [][]string{pieces, cut, strings.Split(text, "")} {
+			got, err := piecewise(r, split)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if wanted := r.Text(text); got != wanted {
+				t.Fatalf("%q of %q is shown, want %q", got, split, wanted)
+			}
+		}
+		show, _ := r.Hold(text)
+		if more := rapid.OneOf(letters, rapid.SampledFrom(append(secrets, ""))).Draw(t, "more"); !strings.HasPrefix(r.Text(text+more), r.Text(show)) {
+			t.Fatalf("%q of %q is shown, but with %q it would be %q", r.Text(show), text, more, r.Text(text+more))
+		}
+	})
+}
+
+func TestHold(t *testing.T) {
+	r := NewRedactor([]string{"swordfish", "sword", "fishfi", "abcab"})
+	for text, held := range map[string]string{
+		"": "", "my": "", "my s": "s", "my swor": "swor", "my sword": "sword", "my swordf": "swordf", "my swordfis": "swordfis",
+		"my swordfish": "", "my swordx": "", "my swordsw": "sw", "swords": "s", "fishf": "fishf", "fishfi": "", "swordfishfi": "fi",
+		"abcab": "", "abca": "abca", "abcabc": "", "abcabab": "ab", "xab": "ab", "sswo": "swo",
+	} {
+		if show, rest := r.Hold(text); rest != held || show+rest != text {
+			t.Errorf("of %q %q is held, want %q", text, rest, held)
+		}
+	}
+	for _, none := range []*Redactor{nil, {}, NewRedactor([]string{"abc"})} {
+		if show, held := none.Hold("ab"); show != "ab" || held != "" {
+			t.Error("a redactor without secrets holds something")
+		}
+	}
+}
+
+func TestWithKeys(t *testing.T) {
+	const key = "sk-0123456789abc" // 16 characters
+	listed := NewRedactor([]string{"swordfish", "test"})
+	for name, test := range map[string]struct {
+		r      *Redactor
+		keys   []string
+		wanted string
+	}{
+		"none":                  {listed, nil, "[hidden] [hidden] ollama sk-0123456789abc sk-0123456789ab"},
+		"placeholders":          {listed, []string{"ollama", "test", "", "sk-0123456789ab"}, "[hidden] [hidden] ollama sk-0123456789abc sk-0123456789ab"},
+		"a key":                 {listed, []string{"ollama", key}, "[hidden] [hidden] ollama [hidden] sk-0123456789ab"},
+		"without secrets":       {&Redactor{}, []string{"ollama", key}, "swordfish test ollama [hidden] sk-0123456789ab"},
+		"without a redactor":    {nil, []string{key}, "swordfish test ollama [hidden] sk-0123456789ab"},
+		"neither":               {nil, []string{"ollama"}, "swordfish test ollama sk-0123456789abc sk-0123456789ab"},
+		"one that is listed":    {NewRedactor([]string{key}), []string{key, key}, "swordfish test ollama [hidden] sk-0123456789ab"},
+		"a listed placeholder":  {NewRedactor([]string{"ollama"}), []string{"ollama", key}, "swordfish test [hidden] [hidden] sk-0123456789ab"},
+		"twice, one by another": {listed.WithKeys([]string{key}), []string{"sk-0123456789abcdef"}, "[hidden] [hidden] ollama [hidden] sk-0123456789ab"},
+	} {
+		keys := slices.Clone(test.keys)
+		got := test.r.WithKeys(test.keys).Text("swordfish test ollama " + key + " sk-0123456789ab")
+		if got != test.wanted {
+			t.Errorf("%s: %s, want %s", name, got, test.wanted)
+		}
+		if !slices.Equal(keys, test.keys) {
+			t.Errorf("%s: the keys became %q", name, test.keys)
+		}
+	}
+	if got := listed.Text(key); got != key {
+		t.Errorf("the redactor itself hides keys now: %s", got)
+	}
+	// In whatever form it is written.
+	awkward := (*Redactor)(nil).WithKeys([]string{"sk \"0123456789\"/abc\n"})
+	for _, form := range []string{"sk \"0123456789\"/abc", `sk \"0123456789\"/abc`, "sk+%220123456789%22%2Fabc", "sk%20%220123456789%22%2Fabc"} {
+		if got := awkward.Text(form); got != hidden {
+			t.Errorf("%s became %s", form, got)
+		}
 	}
 }
