@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"math/rand/v2"
 	"time"
 )
 
@@ -32,15 +33,16 @@ func (r *run) attempt(ctx context.Context, t *task) {
 	case errors.Is(context.Cause(runCtx), errTimeout) && !ended:
 		r.terminate(ctx, t.handle)
 		err = fmt.Errorf("%w of %v and was terminated", errTimeout, r.Timeout)
-		r.finish(t, Result{Status: TimedOut, Error: &ErrorInfo{Class: classTimedOut, Message: err.Error()}})
+		result := Result{Status: TimedOut, Error: &ErrorInfo{Class: classTimedOut, Message: err.Error()}, Usage: r.usage(ctx, t.handle)}
+		r.breaker.ended(err, func() { r.finish(t, result) })
 		return
 	case err == nil && status.Suspended != nil:
-		t.due = status.Suspended.Until
-		r.emit(Event{Kind: Parked, ID: t.item.ID, Attempt: t.attempt, Handle: t.handle, Until: t.due, Reason: status.Suspended.Reason})
-		r.parked.add(t)
-		return
+		if status.Err = r.park(ctx, t, *status.Suspended); status.Err == nil {
+			return
+		}
+		status.State = Failed
 	}
-	result := Result{Status: Failed}
+	result := Result{Status: Failed, Usage: status.Usage}
 	switch {
 	case err != nil:
 		result.Error = describe(err, classStatus)
@@ -49,9 +51,34 @@ func (r *run) attempt(ctx context.Context, t *task) {
 	case status.State == Cancelled:
 		result.Status, result.Error = Cancelled, &ErrorInfo{Class: classCancel, Message: "the run was cancelled"}
 	default:
-		result.Error = describe(status.Err, classRun)
+		err = status.Err
+		result.Error = describe(err, classRun)
 	}
-	r.finish(t, result)
+	if r.breaker.met(err, 1) {
+		r.stop(Broken)
+	}
+	r.breaker.ended(err, func() { r.finish(t, result) })
+}
+
+// park puts a task whose run was suspended aside until it is worth another try.
+// An error says why it is not, and ends the item; the run is terminated then.
+func (r *run) park(ctx context.Context, t *task, s Suspension) error {
+	random := r.random
+	if random == nil {
+		random = rand.Float64
+	}
+	pause, err := t.trouble.meet(s.Err, &r.Retry, s.At, random)
+	if err != nil {
+		r.terminate(ctx, t.handle)
+		return err
+	}
+	if r.breaker.met(s.Err, t.trouble.failures) {
+		r.stop(Broken)
+	}
+	t.due = s.At.Add(pause)
+	r.emit(Event{Kind: Parked, ID: t.item.ID, Attempt: t.attempt, Handle: t.handle, Until: t.due, Reason: s.Err.Error()})
+	r.parked.add(t)
+	return nil
 }
 
 // execute starts or resumes the run and waits for it.
@@ -72,6 +99,7 @@ func (r *run) execute(ctx context.Context, t *task) (Status, error) {
 		SessionID:          r.Batch.SessionID,
 		NodeInputOverrides: r.Batch.NodeInputOverrides,
 		Version:            r.Batch.Version,
+		FreshAnswers:       r.FreshAnswers,
 	})
 	if err != nil {
 		return unknown, &startError{err}
@@ -94,10 +122,11 @@ func describe(err error, class string) *ErrorInfo {
 	if err == nil {
 		return &ErrorInfo{Class: class, Message: "the backend gave no reason"}
 	}
-	info := &ErrorInfo{Class: class, Message: err.Error()}
 	if _, ok := errors.AsType[*startError](err); ok {
-		info.Class = classStart
+		class = classStart
 	}
+	info := &ErrorInfo{Message: err.Error()}
+	info.Class, info.StatusCode = classOf(err, class)
 	if _, ok := errors.AsType[*InputError](err); ok {
 		info.Class = "invalid_input"
 	}
@@ -105,6 +134,21 @@ func describe(err error, class string) *ErrorInfo {
 		info.Node = node.Node
 	}
 	return info
+}
+
+// usage asks what a run took that was terminated; nil where the backend does not
+// tell.
+func (r *run) usage(ctx context.Context, h Handle) *Usage {
+	if h.TaskID == "" {
+		return nil
+	}
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), terminateWithin)
+	defer cancel()
+	status, err := r.backend.Status(ctx, h)
+	if err != nil {
+		return nil
+	}
+	return status.Usage
 }
 
 // interrupt terminates a run because the whole batch ends now. Its item gets no

@@ -35,6 +35,22 @@ type Resumer interface {
 	Resume(ctx context.Context, h Handle) error
 }
 
+// Streamer is a Backend that tells what the nodes of a run make while it runs.
+type Streamer interface {
+	// Stream starts a run and gives what its nodes make to chunk, one call after
+	// the other, until the run has ended or was suspended. A run that is resumed
+	// goes on telling.
+	Stream(ctx context.Context, pipelineID string, in Inputs, opts StartOptions, chunk func(Chunk)) (Handle, Status, error)
+}
+
+// Chunk is what one node made, or a piece of it.
+type Chunk struct {
+	RunID  string
+	Output string // "node.output"; of an output node, its name
+	Value  any    // a plain value; of text that comes in pieces, the next piece
+	Piece  bool   // more of the same output may follow, to be put behind this one
+}
+
 // Inputs are the values of a run: input node name to plain value.
 type Inputs = map[string]any
 
@@ -63,6 +79,7 @@ type StartOptions struct {
 	SessionID          string
 	NodeInputOverrides map[string]any // "node.input" to value
 	Version            string
+	FreshAnswers       bool // models are asked also where an answer was kept
 }
 
 // Handle is all that another process needs to poll or terminate a run.
@@ -93,10 +110,37 @@ type Status struct {
 	Outputs   map[string]any // output node name to plain value, of a run that succeeded
 	Err       error          // of a run that failed; a *RunError where the node is known
 	Suspended *Suspension    // of a running one that waits to be resumed
+	Usage     *Usage         // of a run that asked models, whatever its state; nil where that is not known
 }
 
-// Suspension says that a run stopped at a refused call and can be resumed.
+// Suspension says that a run stopped at a call that was refused or broke off,
+// and can be resumed at that node.
 type Suspension struct {
-	Until  time.Time
-	Reason string
+	At  time.Time // when that was: what the other side asks to wait counts from here
+	Err error     // a *RunError around an *APIError, a *ConnectionError or a *HeldBack
+}
+
+// Usage is what the models of a run took. What an answer from the cache once
+// took is not in it: nothing was paid for it now.
+type Usage struct {
+	InputTokens  int64
+	OutputTokens int64
+	USD          float64 // of those answers whose price is known
+	Unpriced     bool    // some answer has no known price, so USD is not the whole cost
+	Cached       bool    // all answers came from the cache
+}
+
+// Add puts what another answer took to the usage. A nil usage is that of no
+// answer at all.
+func (u *Usage) Add(more Usage) *Usage {
+	if u == nil {
+		return &more
+	}
+	return &Usage{
+		InputTokens:  u.InputTokens + more.InputTokens,
+		OutputTokens: u.OutputTokens + more.OutputTokens,
+		USD:          u.USD + more.USD,
+		Unpriced:     u.Unpriced || more.Unpriced,
+		Cached:       u.Cached && more.Cached,
+	}
 }

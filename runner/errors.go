@@ -42,11 +42,16 @@ func (e *SourceError) Unwrap() error { return e.Err }
 
 // Classes of the errors in results, beside those of spec.
 const (
-	classRun      = "run_failed"
-	classStart    = "start_failed"
-	classStatus   = "status_failed"
-	classTimedOut = "timed_out"
-	classCancel   = "cancelled"
+	classRun         = "run_failed"
+	classStart       = "start_failed"
+	classStatus      = "status_failed"
+	classTimedOut    = "timed_out"
+	classCancel      = "cancelled"
+	classDenied      = "denied"       // the key, or what it may do
+	classRefused     = "rate_limited" // too many calls, until there was no time left
+	classUnavailable = "unavailable"  // the other side failed, time and again
+	classConnection  = "connection"   // no answer, or not a whole one, time and again
+	classBadRequest  = "bad_request"  // the call was not understood
 )
 
 var (

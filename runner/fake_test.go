@@ -8,6 +8,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -23,7 +24,12 @@ import (
 //	looks=xx.x       let looks at the run fail where there is an x
 //	hang             never end
 //	fail node cancel end like that; a script without one of these succeeds
-//	refuse misfit stuck   at the beginning: start with an error, or never
+//	refuse misfit stuck denied   at the beginning: start with an error, or never
+//	pay=10/5         have paid for so many tokens, in and out
+//	at=b             meet what follows at that node; else it is llm
+//
+// The words of troubles and of refusals suspend or end it. A word with a star
+// is never worked off.
 //
 // By itself it has to be polled; see waiting, resuming and pollResuming.
 type fake struct {
@@ -34,8 +40,16 @@ type fake struct {
 	runs    map[string]*fakeRun
 	calls   []fakeCall
 	options []StartOptions
+	ends    []fakeEnd
 	working int // runs that are neither suspended nor ended
 	most    int
+}
+
+// fakeEnd is the end of a run, or of a part of it, that its script has led to.
+type fakeEnd struct {
+	at     time.Duration
+	id     string
+	status Status
 }
 
 type fakeCall struct {
@@ -48,6 +62,8 @@ type fakeRun struct {
 	handle  Handle
 	script  []string
 	looks   string
+	node    string
+	usage   atomic.Pointer[Usage]
 	due     time.Time // to be resumed
 	status  Status
 	settled chan struct{} // closed when the run has ended or was suspended
@@ -90,7 +106,7 @@ func (f *fake) Save(context.Context, *spec.Pipeline, SaveOptions) (Saved, error)
 }
 
 func (f *fake) Start(ctx context.Context, pipelineID string, in Inputs, opts StartOptions) (Handle, error) {
-	r := &fakeRun{id: in["id"].(string), script: strings.Fields(in["do"].(string)), status: Status{State: Running}, settled: make(chan struct{})}
+	r := &fakeRun{id: in["id"].(string), script: strings.Fields(in["do"].(string)), node: "llm", status: Status{State: Running}, settled: make(chan struct{})}
 	r.script = slices.DeleteFunc(r.script, func(word string) bool {
 		looks, found := strings.CutPrefix(word, "looks=")
 		if found {
@@ -104,6 +120,8 @@ func (f *fake) Start(ctx context.Context, pipelineID string, in Inputs, opts Sta
 		return Handle{}, errors.New("no more runs today")
 	case "misfit":
 		return Handle{}, fmt.Errorf("start: %w", &InputError{errors.New("that does not fit")})
+	case "denied":
+		return Handle{}, refusals["deny"]
 	case "stuck":
 		<-ctx.Done()
 		return Handle{}, ctx.Err()
@@ -126,14 +144,21 @@ func (f *fake) goOn(r *fakeRun) {
 		for {
 			word := "ok"
 			if len(r.script) > 0 {
-				word, r.script = r.script[0], r.script[1:]
+				var again bool
+				if word, again = strings.CutSuffix(r.script[0], "*"); !again {
+					r.script = r.script[1:]
+				}
 			}
 			if !r.work(word) {
 				continue
 			}
 			f.mu.Lock()
 			defer f.mu.Unlock()
-			f.settle(r, r.after(word))
+			status := r.after(word)
+			if !r.status.State.Ended() {
+				f.ends = append(f.ends, fakeEnd{time.Since(f.born), r.id, status})
+			}
+			f.settle(r, status)
 			return
 		}
 	}()
@@ -141,8 +166,20 @@ func (f *fake) goOn(r *fakeRun) {
 
 // work does one word, and tells whether the run is settled by it.
 func (r *fakeRun) work(word string) bool {
+	name, arg, _ := strings.Cut(word, "=")
 	pause, err := time.ParseDuration(word)
 	switch {
+	case name == "at":
+		r.node = arg
+		return false
+	case name == "pay":
+		var took Usage
+		if _, err := fmt.Sscanf(arg, "%d/%d", &took.InputTokens, &took.OutputTokens); err != nil {
+			panic(err)
+		}
+		took.USD = float64(took.InputTokens+2*took.OutputTokens) / 1e6
+		r.usage.Store(r.usage.Load().Add(took))
+		return false
 	case word == "hang":
 		<-r.ctx.Done()
 	case err == nil:
@@ -160,6 +197,16 @@ func (r *fakeRun) work(word string) bool {
 // after is the status in which a word leaves the run.
 func (r *fakeRun) after(word string) Status {
 	name, arg, _ := strings.Cut(word, "=")
+	if err, ok := refusals[name]; ok {
+		return Status{State: Failed, Err: r.met(err)}
+	}
+	if err := troubleOf(name, arg); err != nil {
+		r.due = time.Now()
+		if api, ok := errors.AsType[*APIError](err); ok {
+			r.due = r.due.Add(min(api.RetryAfter, 5*time.Minute))
+		}
+		return Status{State: Running, Suspended: &Suspension{At: time.Now(), Err: r.met(err)}}
+	}
 	switch name {
 	case "park":
 		pause, err := time.ParseDuration(arg)
@@ -167,7 +214,7 @@ func (r *fakeRun) after(word string) Status {
 			panic(err)
 		}
 		r.due = time.Now().Add(pause)
-		return Status{State: Running, Suspended: &Suspension{Until: r.due, Reason: "429"}}
+		return Status{State: Running, Suspended: &Suspension{At: time.Now(), Err: &HeldBack{For: pause}}}
 	case "fail":
 		return Status{State: Failed, Err: errors.New("it failed")}
 	case "node":
@@ -180,7 +227,11 @@ func (r *fakeRun) after(word string) Status {
 	return Status{State: Cancelled} // it was terminated
 }
 
+// met is what the run meets at its node.
+func (r *fakeRun) met(err error) error { return &RunError{Node: r.node, Type: "llm", Err: err} }
+
 func (f *fake) settle(r *fakeRun, status Status) {
+	status.Usage = r.usage.Load()
 	if r.status.State.Ended() {
 		return
 	}

@@ -104,7 +104,7 @@ func (f *feeder) next(stopCtx context.Context) *task {
 		if f.exhausted && wait == 0 && running == 0 {
 			return nil
 		}
-		t := f.await(stopCtx, wait)
+		t := f.await(stopCtx, wait, running == 0 && wait == 0)
 		if t != nil {
 			return t
 		}
@@ -114,10 +114,10 @@ func (f *feeder) next(stopCtx context.Context) *task {
 
 // await waits for whatever comes first: an item, the time of the first parked
 // task, or a change in what runs.
-func (f *feeder) await(stopCtx context.Context, wait time.Duration) *task {
+func (f *feeder) await(stopCtx context.Context, wait time.Duration, idle bool) *task {
 	items := f.items
 	// Whatever runs may be parked too; it is counted first, as in next.
-	if f.exhausted || int(f.running.Load())+f.parked.len() >= f.maxParked() {
+	if f.exhausted || int(f.running.Load())+f.parked.len() >= f.maxParked() || !f.breaker.admits(idle) {
 		items = nil
 	}
 	var due <-chan time.Time
@@ -134,6 +134,7 @@ func (f *feeder) await(stopCtx context.Context, wait time.Duration) *task {
 		case it.Err != nil:
 			f.reject(it)
 		default:
+			f.breaker.started()
 			return &task{item: it}
 		}
 	case <-due:

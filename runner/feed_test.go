@@ -69,8 +69,8 @@ func TestSuspendedRunFreesItsSlot(t *testing.T) {
 					}
 				}
 				want(t, "parked", parked, []Event{
-					{ID: "a", Attempt: 1, Until: backend.born.Add(11 * time.Second), Reason: "429"},
-					{ID: "a", Attempt: 1, Until: backend.born.Add(15 * time.Second), Reason: "429"},
+					{ID: "a", Attempt: 1, Until: backend.born.Add(11 * time.Second), Reason: "held back for 10s, as too many calls were refused"},
+					{ID: "a", Attempt: 1, Until: backend.born.Add(15 * time.Second), Reason: "held back for 3s, as too many calls were refused"},
 				})
 			})
 		})

@@ -52,7 +52,7 @@ func TestLogAtInfo(t *testing.T) {
 	})
 	for i, wanted := range []map[string]any{
 		{"batch": "b", "items": 4.0, "concurrency": 1.0, "pipeline_id": "p", "generation": "g"},
-		{"batch": "b", "item": "b", "attempt": 1.0, "task_id": "run-1", "trace_id": traceID("g", "b", "b", 1), "reason": "429"},
+		{"batch": "b", "item": "b", "attempt": 1.0, "task_id": "run-1", "trace_id": traceID("g", "b", "b", 1), "reason": "held back for 5s, as too many calls were refused"},
 		{"batch": "b", "item": "c", "status": "failed", "attempts": 1.0, "task_id": "run-2", "trace_id": traceID("g", "b", "c", 1),
 			"class": "run_failed", "error": "run: node llm (llm): no answer"},
 		{"batch": "b", "reason": "stopped: deadline"},

@@ -20,7 +20,8 @@ type task struct {
 	handle  Handle    // of the run to be resumed; zero: a new run is started
 	started time.Time // of the attempt
 	due     time.Time
-	order   int // of being parked: equal times keep their order
+	trouble trouble // that made it wait
+	order   int     // of being parked: equal times keep their order
 }
 
 func (p *parked) add(t *task) {

@@ -21,10 +21,14 @@ type Plan struct {
 	Concurrency  int
 	Timeout      time.Duration // of one run; 0: none
 	PollInterval time.Duration
+	Retry        Retry
+	FreshAnswers bool            // models are asked also where an answer was kept
 	Deadline     time.Time       // past it nothing is started; zero: none
 	Drain        <-chan struct{} // closed: nothing more is started; nil: never
 	Stdin        io.Reader
 	Redactor     *spec.Redactor
+
+	random func() float64 // from 0 to 1, for the pauses between tries; nil: chance
 }
 
 // Outcome is how a batch ended.
@@ -33,7 +37,11 @@ type Outcome struct {
 	Interrupted int           // items that were started but have no result
 	Left        bool          // whether items may be left that were not ended
 	Stopped     StopReason
+	Cause       error // of a batch that was stopped as all runs failed alike: how
 }
+
+// Retry says what is done about errors that may pass.
+type Retry = spec.Retry
 
 // Total is how many results were written.
 func (o Outcome) Total() int {
@@ -53,6 +61,12 @@ const (
 	AtDeadline    StopReason = "deadline"
 	Interrupted   StopReason = "interrupted"
 	ResultsFailed StopReason = "results"
+
+	// All runs failed alike, and none had succeeded.
+	Broken      StopReason = "broken" // for one of these:
+	Unreachable StopReason = "unreachable"
+	Denied      StopReason = "denied"
+	AllAlike    StopReason = "all alike"
 )
 
 // NewGeneration names a new pass over a batch.

@@ -1,6 +1,7 @@
 package runner
 
 import (
+	"math"
 	"strconv"
 	"time"
 
@@ -26,13 +27,15 @@ type Result struct {
 	StartedAt  time.Time // of the last attempt; zero if none
 	FinishedAt time.Time
 	Duration   time.Duration
+	Usage      *Usage // nil where no model was asked, or it is not known
 }
 
 // ErrorInfo is why an item did not succeed.
 type ErrorInfo struct {
-	Class   string
-	Message string
-	Node    string // "" where no node is to blame
+	Class      string
+	Message    string
+	StatusCode int    // 0 where no HTTP status was answered
+	Node       string // "" where no node is to blame
 }
 
 // AppendJSON appends the result as one line of JSON, with its newline.
@@ -51,7 +54,12 @@ func (r *Result) AppendJSON(b []byte) []byte {
 	} else {
 		b = appendText(append(b, `{"class":`...), e.Class)
 		b = appendText(append(b, `,"message":`...), e.Message)
-		b = append(b, `,"status_code":null`...)
+		b = append(b, `,"status_code":`...)
+		if e.StatusCode == 0 {
+			b = append(b, "null"...)
+		} else {
+			b = strconv.AppendInt(b, int64(e.StatusCode), 10)
+		}
 		b = appendOptional(append(b, `,"node":`...), e.Node)
 		b = append(b, '}')
 	}
@@ -62,8 +70,25 @@ func (r *Result) AppendJSON(b []byte) []byte {
 	b = appendTime(append(b, `,"started_at":`...), r.StartedAt)
 	b = appendTime(append(b, `,"finished_at":`...), r.FinishedAt)
 	b = strconv.AppendInt(append(b, `,"duration_ms":`...), r.Duration.Milliseconds(), 10)
-	b = append(b, `,"usage":null,"possible_duplicate":false,"rehearsal":false}`...)
+	b = r.Usage.appendJSON(append(b, `,"usage":`...))
+	b = append(b, `,"possible_duplicate":false,"rehearsal":false}`...)
 	return append(b, '\n')
+}
+
+func (u *Usage) appendJSON(b []byte) []byte {
+	if u == nil {
+		return append(b, "null"...)
+	}
+	b = strconv.AppendInt(append(b, `{"input_tokens":`...), u.InputTokens, 10)
+	b = strconv.AppendInt(append(b, `,"output_tokens":`...), u.OutputTokens, 10)
+	b = append(b, `,"usd":`...)
+	if u.Unpriced {
+		b = append(b, "null"...)
+	} else {
+		b = strconv.AppendFloat(b, math.Round(u.USD*1e9)/1e9, 'f', -1, 64)
+	}
+	b = strconv.AppendBool(append(b, `,"cached":`...), u.Cached)
+	return append(b, '}')
 }
 
 func appendText(b []byte, s string) []byte {

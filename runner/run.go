@@ -53,6 +53,10 @@ func Run(ctx context.Context, plan *Plan, backend Backend, recorder Recorder, si
 	} else if ctx.Err() != nil && r.left.Load() {
 		outcome.Stopped = Interrupted
 	}
+	if reason, err := r.breaker.close(); reason != NotStopped {
+		r.left.Store(true)
+		outcome.Stopped, outcome.Cause = reason, err
+	}
 	outcome.Left = r.left.Load() || sourceErr != nil
 	r.emit(Event{Kind: Ended, Outcome: &outcome})
 	if err := r.stream.close(); err != nil {
@@ -73,6 +77,7 @@ type run struct {
 	gate        *gate
 	group       errgroup.Group
 	parked      parked
+	breaker     breaker
 	stream      *stream
 	changed     chan struct{} // has a token when a task was parked or an attempt ended
 	running     atomic.Int64

@@ -58,7 +58,7 @@ func planOf(t testing.TB, batchFile string) *Plan {
 	if len(problems) > 0 {
 		t.Fatal(problems)
 	}
-	return &Plan{Batch: file.Batches[0], PipelineID: "p", Generation: "g", Total: -1, Concurrency: 2, PollInterval: time.Second, Redactor: file.Redactor}
+	return &Plan{Batch: file.Batches[0], PipelineID: "p", Generation: "g", Total: -1, Concurrency: 2, PollInterval: time.Second, Retry: file.Run.Retry, Redactor: file.Redactor}
 }
 
 // jsonl is the line of an item that is written as in newPlan.

@@ -15,6 +15,8 @@ type Summary struct {
 	total     int
 	expected  int // items of the plan; -1 where that is not known
 	durations histogram
+	usage     *Usage
+	fromCache int // results that cost nothing, as all answers were kept ones
 	outcome   Outcome
 }
 
@@ -28,6 +30,12 @@ func (s *Summary) Handle(e Event) {
 		s.total++
 		if e.Result.Attempts > 0 {
 			s.durations.add(e.Result.Duration)
+		}
+		if u := e.Result.Usage; u != nil {
+			s.usage = s.usage.Add(*u)
+			if u.Cached {
+				s.fromCache++
+			}
 		}
 	case Ended:
 		s.ended, s.outcome = e.Time, *e.Outcome
@@ -52,6 +60,9 @@ func (s *Summary) String() string {
 	if s.durations.count > 0 {
 		fmt.Fprintf(&b, "; p50 %s, p95 %s, max %s", round(s.durations.quantile(0.5)), round(s.durations.quantile(0.95)), round(s.durations.max))
 	}
+	if s.usage != nil && s.cost() != "" {
+		b.WriteString("; " + s.cost())
+	}
 	switch s.outcome.Stopped {
 	case AtDeadline:
 		b.WriteString("; stopped at the deadline")
@@ -59,11 +70,31 @@ func (s *Summary) String() string {
 		b.WriteString("; interrupted")
 	case ResultsFailed:
 		b.WriteString("; stopped as results could not be written")
+	case Unreachable, Denied, AllAlike:
+		b.WriteString("; stopped as all runs failed alike")
 	}
 	if n := s.outcome.Interrupted; n > 0 {
 		fmt.Fprintf(&b, ", %d %s terminated", n, plural(n, "run", "runs"))
 	}
 	return b.String()
+}
+
+// cost says what the models took.
+func (s *Summary) cost() string {
+	var parts []string
+	if u := s.usage; u.InputTokens+u.OutputTokens > 0 {
+		parts = append(parts, fmt.Sprintf("%d tokens in, %d out", u.InputTokens, u.OutputTokens))
+		switch {
+		case !u.Unpriced:
+			parts = append(parts, fmt.Sprintf("%.4f USD", u.USD))
+		case u.USD > 0:
+			parts = append(parts, fmt.Sprintf("%.4f USD and what has no known price", u.USD))
+		}
+	}
+	if s.fromCache > 0 {
+		parts = append(parts, fmt.Sprintf("%d answered from the cache", s.fromCache))
+	}
+	return strings.Join(parts, ", ")
 }
 
 // round keeps three significant digits, and whole seconds.

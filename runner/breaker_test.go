@@ -1,0 +1,456 @@
+package runner
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"maps"
+	"math/rand/v2"
+	"slices"
+	"strings"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"pgregory.net/rapid"
+)
+
+// each gives every item the same script.
+func each(n int, do string) []string {
+	var items []string
+	for i := range n {
+		items = append(items, fmt.Sprintf("%02d %s", i, do))
+	}
+	return items
+}
+
+// TestBreaker has batches of runs that fail alike, or nearly. Chance always comes
+// out the worst: the tries of a closed port are after 1, 2 and 4 s.
+func TestBreaker(t *testing.T) {
+	tests := map[string]struct {
+		concurrency int
+		items       []string
+		edit        func(*Plan)
+		stopped     StopReason
+		succeeded   int
+		failed      int
+		starts      int
+		took        time.Duration
+	}{
+		"a bad key":                        {1, each(99, "1s deny"), nil, Denied, 0, 0, 5, 5 * time.Second},
+		"an empty account":                 {2, each(99, "1s quota"), nil, Denied, 0, 0, 6, 3 * time.Second},
+		"refused at the start":             {1, each(99, "denied"), nil, Denied, 0, 0, 5, 0},
+		"no such model":                    {1, each(99, "1s unknown"), nil, AllAlike, 0, 0, 5, 5 * time.Second},
+		"not understood":                   {1, each(99, "1s garbled"), nil, AllAlike, 0, 0, 5, 5 * time.Second},
+		"4 not understood are results":     {1, each(4, "1s garbled"), nil, NotStopped, 0, 4, 4, 4 * time.Second},
+		"4 without a model are results":    {4, each(4, "1s unknown"), nil, NotStopped, 0, 4, 4, time.Second},
+		"5 are none":                       {9, each(5, "1s unknown"), nil, AllAlike, 0, 0, 5, time.Second},
+		"4 with a bad key":                 {1, each(4, "1s deny"), nil, Denied, 0, 0, 4, 4 * time.Second},
+		"1 with a bad key":                 {1, each(1, "1s deny"), nil, Denied, 0, 0, 1, time.Second},
+		"not understood, each for its own": {1, append(each(9, "garbled"), "x too_long"), nil, AllAlike, 0, 0, 5, 0},
+		"another message in between":       {1, append([]string{"x too_long"}, each(9, "garbled")...), nil, NotStopped, 0, 10, 10, 0},
+		"another status in between":        {1, append([]string{"x quota"}, each(9, "deny")...), nil, NotStopped, 0, 10, 10, 0},
+		"a success before":                 {1, append([]string{"x 1s"}, each(9, "deny")...), nil, NotStopped, 1, 9, 10, time.Second},
+		"another failure before":           {1, append([]string{"x fail"}, each(9, "deny")...), nil, NotStopped, 0, 10, 10, 0},
+		"a failure of the other side":      {1, append([]string{"x teapot"}, each(9, "deny")...), nil, NotStopped, 0, 10, 10, 0},
+		"a misfit before":                  {1, append([]string{"x misfit"}, each(9, "deny")...), nil, NotStopped, 0, 10, 10, 0},
+		"one that was given up before": {1, append([]string{"x fail503"}, each(9, "deny")...),
+			func(p *Plan) { p.Retry.MaxAttempts = 1 }, NotStopped, 0, 10, 10, 0},
+		"a success in doubt":    {2, append([]string{"x 2500ms"}, each(9, "1s deny")...), nil, NotStopped, 1, 9, 10, 6 * time.Second},
+		"a success too late":    {3, append([]string{"x 9s"}, each(19, "1s deny")...), nil, Denied, 1, 0, 7, 9 * time.Second},
+		"another, too late":     {3, append([]string{"x 9s unknown"}, each(19, "1s deny")...), nil, Denied, 0, 1, 7, 9 * time.Second},
+		"refused ones in doubt": {2, append([]string{"x refuse429=10s 1s", "y refuse429=10s 1s"}, each(19, "1s deny")...), nil, Denied, 0, 0, 8, 3 * time.Second},
+
+		// A closed port is believed when somebody has met it twice.
+		"a closed port":            {8, each(99, "1s closed*"), nil, Unreachable, 0, 0, 12, 2 * time.Second},
+		"one at a time":            {1, each(99, "closed*"), nil, Unreachable, 0, 0, 5, time.Second},
+		"3 at a closed port":       {3, each(3, "closed*"), nil, Unreachable, 0, 0, 3, time.Second},
+		"1 at a closed port":       {3, each(1, "closed*"), nil, Unreachable, 0, 0, 1, 7 * time.Second},
+		"closed for an instant":    {5, each(99, "closed 1s"), nil, NotStopped, 99, 0, 99, 0},
+		"closed for a while":       {2, each(3, "closed closed 1s"), nil, Unreachable, 0, 0, 3, time.Second},
+		"it answers, but badly":    {5, append([]string{"x fail503 lost 1s"}, each(3, "closed fail503 1s")...), nil, NotStopped, 4, 0, 4, 4 * time.Second},
+		"broken off, not closed":   {5, each(9, "lost*"), nil, NotStopped, 0, 9, 9, 7 * time.Second},
+		"a closed port, one try":   {8, each(99, "1s closed"), func(p *Plan) { p.Retry.MaxAttempts = 1 }, Unreachable, 0, 0, 0, 0},
+		"one of them, one try":     {1, each(99, "1s closed"), func(p *Plan) { p.Retry.MaxAttempts = 1 }, Unreachable, 0, 0, 5, 5 * time.Second},
+		"no time for another try":  {1, each(99, "1s closed"), func(p *Plan) { p.Retry.MaxElapsed = time.Millisecond }, Unreachable, 0, 0, 5, 5 * time.Second},
+		"refused, nobody answered": {3, each(9, "refuse429*"), nil, NotStopped, 0, 9, 9, 0},
+	}
+	for name, test := range tests {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				plan := newPlan(t, test.items...)
+				plan.Concurrency, plan.random = test.concurrency, always(1)
+				if test.edit != nil {
+					test.edit(plan)
+				}
+				backend := newFake(t)
+				n := play(t, t.Context(), plan, resuming{waiting{backend}})
+				want(t, "stopped", n.Stopped, test.stopped)
+				want(t, "succeeded", len(n.ids(Succeeded)), test.succeeded)
+				want(t, "failed", len(n.ids(Failed)), test.failed)
+				want(t, "left", n.Left, test.stopped != NotStopped)
+				starts := len(backend.log("start"))
+				if limit := test.concurrency + breakerProbes; test.starts == 0 && test.stopped != NotStopped && starts > limit {
+					t.Errorf("%d starts, want %d at the most", starts, limit)
+				} else if test.starts > 0 {
+					want(t, "starts", starts, test.starts)
+				}
+				if test.took > 0 {
+					want(t, "took", n.took, test.took)
+				}
+				if (n.Cause != nil) != (n.Stopped != NotStopped) {
+					t.Errorf("stopped: %q, by %v", n.Stopped, n.Cause)
+				}
+				if kind, ok := alikeOf(n.Cause); n.Cause != nil && (!ok || kind.reason != n.Stopped) {
+					t.Errorf("stopped: %q, by %v", n.Stopped, n.Cause)
+				}
+				want(t, "working", backend.working, 0)
+			})
+		})
+	}
+}
+
+// TestInDoubt has the exact times of a batch whose doubt is dispelled: 5 runs are
+// under way when the first fails, 4 more are started, then none until one of them
+// has succeeded. The results that were held come first.
+func TestInDoubt(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		items := append([]string{"a 1s deny", "b 10s", "c 10s", "d 10s", "e 10s"}, each(8, "1h")...)
+		items[5], items[6] = "00 20s", "01 1s park=30s 1s"
+		plan := newPlan(t, items...)
+		plan.Concurrency = 7
+		backend := newFake(t)
+		n := play(t, t.Context(), plan, resuming{waiting{backend}})
+		want(t, "calls", backend.log("start", "resume"), []string{
+			"0s start 00", "0s start 01", "0s start a", "0s start b", "0s start c", "0s start d", "0s start e",
+			"1s start 02", "1s start 03", "10s start 04", "10s start 05", "10s start 06", "10s start 07",
+			"31s resume 01",
+		})
+		var ended []string
+		for _, e := range n.events {
+			if e.Kind == Finished {
+				ended = append(ended, e.ID)
+			}
+		}
+		want(t, "first result", ended[0], "a")
+		want(t, "outcome", n.Outcome, Outcome{Counts: map[State]int{Succeeded: 12, Failed: 1}})
+	})
+}
+
+// TestNoMoreThanFourInDoubt: 9 of 20 slots come free at once, as their runs are
+// parked. 4 of them are taken, the others when a success has dispelled the doubt.
+func TestNoMoreThanFourInDoubt(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		items := slices.Concat(each(9, "1s closed 1h"), []string{"b 5s"}, each(40, "1h")[9:])
+		plan := newPlan(t, items...)
+		plan.Concurrency, plan.random = 20, always(1)
+		plan.Retry.Backoff.Initial = 10 * time.Second
+		backend := newFake(t)
+		n := play(t, t.Context(), plan, resuming{waiting{backend}})
+		want(t, "counts", n.Counts, map[State]int{Succeeded: 41})
+		starts := map[string]int{}
+		for _, call := range backend.log("start") {
+			at, _, _ := strings.Cut(call, " ")
+			starts[at]++
+		}
+		want(t, "starts", starts, map[string]int{"0s": 20, "1s": 4, "5s": 6, "1h0m0s": 1, "1h0m1s": 4, "1h0m5s": 6})
+	})
+}
+
+// TestInDoubtAtADeadline: a bad key is told also where something else has ended
+// the batch; calls that were not understood are results then.
+func TestInDoubtAtADeadline(t *testing.T) {
+	for do, wanted := range map[string]Outcome{
+		"deny":    {Counts: map[State]int{}, Stopped: Denied, Left: true},
+		"unknown": {Counts: map[State]int{Failed: 4}, Stopped: AtDeadline, Left: true},
+	} {
+		synctest.Test(t, func(t *testing.T) {
+			plan := newPlan(t, "a 1s "+do, "b 1s "+do, "c 2s "+do, "d 2s "+do, "e 1s")
+			plan.Deadline = time.Now().Add(1500 * time.Millisecond)
+			n := play(t, t.Context(), plan, resuming{waiting{newFake(t)}})
+			n.Cause = nil
+			want(t, do, n.Outcome, wanted)
+			want(t, "took", n.took, 3*time.Second)
+		})
+	}
+}
+
+// TestWhatFailuresHaveInCommon: two failures are alike that give the same text.
+func TestWhatFailuresHaveInCommon(t *testing.T) {
+	elsewhere := &ConnectionError{Endpoint: "other.test", Err: errClosed}
+	for _, test := range []struct {
+		err    error
+		wanted string
+	}{
+		{nil, "false"},
+		{errClosed, "false"},
+		{&HeldBack{}, "false"},
+		{broken(true), "false"},
+		{broken(false), "true unreachable models.test/v1/chat"},
+		{&RunError{Err: fmt.Errorf("given up: %w", broken(false))}, "true unreachable models.test/v1/chat"},
+		{elsewhere, "true unreachable other.test"},
+		{answered(401, "key a"), "true denied models.test/v1/chat401"},
+		{answered(402, ""), "true denied models.test/v1/chat402"},
+		{answered(403, ""), "true denied models.test/v1/chat403"},
+		{&startError{answered(403, "")}, "true denied models.test/v1/chat403"},
+		{refusals["quota"], "true denied models.test/v1/chat429"},
+		{answered(429, ""), "false"},
+		{answered(404, "this"), "true all alike models.test/v1/chat404"},
+		{answered(405, ""), "true all alike models.test/v1/chat405"},
+		{answered(410, ""), "true all alike models.test/v1/chat410"},
+		{answered(400, "this"), "true all alike models.test/v1/chat400this"},
+		{answered(422, "this"), "true all alike models.test/v1/chat422this"},
+		{answered(409, ""), "false"},
+		{answered(418, ""), "false"},
+		{answered(500, ""), "false"},
+	} {
+		kind, ok := alikeOf(test.err)
+		if !ok {
+			kind = alike{}
+		}
+		want(t, fmt.Sprint(test.err), strings.TrimSpace(fmt.Sprintf("%v %s %s", ok, kind.reason, kind.what)), test.wanted)
+	}
+}
+
+var errClosed = errors.New("connection refused")
+
+// TestBreakerByTurns: runs end at the same time, so that one dispels the doubt, or
+// ends the batch, after another has failed and before it has handed in its result.
+func TestBreakerByTurns(t *testing.T) {
+	denied := answered(401, "")
+	var lines []string
+	line := func(name string) func() { return func() { lines = append(lines, name) } }
+
+	var b breaker
+	want(t, "met", b.met(denied, 1), false)
+	b.ended(denied, line("a"))
+	want(t, "met", b.met(denied, 1), false)
+	want(t, "admits 1", b.admits(false), true)
+	b.ended(nil, line("success"))
+	b.ended(denied, line("b"))
+	want(t, "lines", lines, []string{"a", "success", "b"})
+	for range 9 {
+		want(t, "met when dispelled", b.met(denied, 1), false)
+		b.started()
+	}
+	want(t, "admits when dispelled", b.admits(false), true)
+	reason, err := b.close()
+	want(t, "closed", reason == NotStopped && err == nil, true)
+
+	b, lines = breaker{}, nil
+	for i := range 4 {
+		want(t, "met", b.met(denied, 1), false)
+		want(t, "admits", b.admits(false), true)
+		b.started()
+		want(t, "one at a time", b.admits(true), true)
+		b.ended(denied, line(fmt.Sprint(i)))
+	}
+	want(t, "admits a fifth", b.admits(false), false)
+	want(t, "met", b.met(denied, 1), true)
+	b.ended(nil, line("success"))
+	b.ended(answered(402, ""), line("another"))
+	b.ended(denied, line("the last"))
+	want(t, "met when it is over", b.met(denied, 1), false)
+	want(t, "lines", lines, []string{"success", "another"})
+	reason, err = b.close()
+	want(t, "closed", reason == Denied && errors.Is(err, denied), true)
+}
+
+// TestStartsOfADeniedBatch: however many may run at once and however long they
+// take, 4 more are started at the most.
+func TestStartsOfADeniedBatch(t *testing.T) {
+	rapid.Check(t, func(rt *rapid.T) {
+		concurrency := rapid.IntRange(1, 40).Draw(rt, "concurrency")
+		word := rapid.SampledFrom([]string{"deny", "quota", "unknown", "garbled", "closed*"}).Draw(rt, "word")
+		attempts := rapid.SampledFrom([]int{1, 4}).Draw(rt, "attempts")
+		chance := rand.New(rand.NewPCG(1, rapid.Uint64().Draw(rt, "chance")))
+		most := rapid.SampledFrom([]int64{1, 5, 10_000}).Draw(rt, "longest")
+		var items []string
+		for i := range concurrency + 10 {
+			items = append(items, fmt.Sprintf("i%d %dms %s", i, chance.Int64N(most), word))
+		}
+		failure := ""
+		synctest.Test(t, func(t *testing.T) {
+			plan := newPlan(t, items...)
+			plan.Concurrency, plan.random, plan.Retry.MaxAttempts = concurrency, always(0.5), attempts
+			backend := newFake(t)
+			n := play(t, t.Context(), plan, resuming{waiting{backend}})
+			starts := len(backend.log("start"))
+			if starts > concurrency+breakerProbes || n.Stopped == NotStopped || n.Total() > 0 || n.took > time.Minute {
+				failure = fmt.Sprintf("%d starts in %v, the outcome is %+v", starts, n.took, n.Outcome)
+			}
+		})
+		if failure != "" {
+			rt.Fatal(failure)
+		}
+	})
+}
+
+// troubled is a batch whose runs meet trouble of a few kinds, so that they often
+// fail alike.
+type troubled struct {
+	items       []string
+	concurrency int
+	patient     bool // nothing is given up
+	polled      bool
+	retry       Retry
+	stop        string // "", deadline, drain or cancel
+	after       time.Duration
+	random      float64
+}
+
+func drawTroubled(t *rapid.T) troubled {
+	s := troubled{
+		concurrency: rapid.IntRange(1, 6).Draw(t, "concurrency"),
+		patient:     rapid.Bool().Draw(t, "patient"),
+		polled:      rapid.IntRange(0, 4).Draw(t, "polled") == 0,
+		stop:        rapid.SampledFrom([]string{"", "", "", "deadline", "drain", "cancel"}).Draw(t, "stop"),
+		after:       time.Duration(rapid.IntRange(1, 30_000).Draw(t, "after")) * time.Millisecond,
+		random:      rapid.Float64Range(0.01, 1).Draw(t, "random"),
+	}
+	s.retry.MaxAttempts, s.retry.MaxElapsed = rapid.IntRange(1, 5).Draw(t, "attempts"), 20*time.Second
+	s.retry.Backoff.Initial, s.retry.Backoff.Factor, s.retry.Backoff.Max = time.Second, 2, time.Minute
+	words := []string{"ok", "fail", "node", "cancel", "teapot", "at=b", "park=1s", "refuse429", "refuse429=2s", "fail503", "lost", "closed", "deny", "quota", "unknown", "garbled", "too_long"}
+	if s.patient {
+		s.retry.MaxAttempts, s.retry.MaxElapsed = 1000, 0
+	} else {
+		words = append(words, "refuse429*", "refuse429=9m*", "fail503*", "closed*", "denied")
+	}
+	words = rapid.SliceOfN(rapid.SampledFrom(words), 1, 3).Draw(t, "words")
+	chance := rand.New(rand.NewPCG(1, rapid.Uint64().Draw(t, "chance")))
+	for i := range rapid.IntRange(1, 25).Draw(t, "items") {
+		do := ""
+		for range 1 + chance.IntN(3) {
+			// No two things happen at the same time.
+			if do += fmt.Sprintf(" %dns %s", chance.Int64N(3e9), words[chance.IntN(len(words))]); strings.HasSuffix(do, "denied") {
+				do = "denied"
+				break
+			}
+		}
+		s.items = append(s.items, fmt.Sprintf("i%d %s", i, do))
+	}
+	return s
+}
+
+// TestTroubledBatches: whatever runs meet and however a batch is stopped, every
+// item has one line unless the batch says that it was stopped, and why.
+func TestTroubledBatches(t *testing.T) {
+	rapid.Check(t, func(rt *rapid.T) {
+		s := drawTroubled(rt)
+		var failure error
+		synctest.Test(t, func(t *testing.T) { failure = s.check(t) })
+		if failure != nil {
+			rt.Fatal(failure)
+		}
+	})
+}
+
+func (s troubled) check(t *testing.T) error {
+	plan := newPlan(t, s.items...)
+	plan.Concurrency, plan.PollInterval, plan.Retry, plan.random = s.concurrency, 200*time.Millisecond, s.retry, always(s.random)
+	ctx, cancel := context.WithCancel(t.Context())
+	defer cancel()
+	switch s.stop {
+	case "deadline":
+		plan.Deadline = time.Now().Add(s.after)
+	case "drain":
+		drain := make(chan struct{})
+		plan.Drain = drain
+		after(s.after, func() { close(drain) })
+	case "cancel":
+		after(s.after, cancel)
+	}
+	f := newFake(t)
+	var backend Backend = resuming{waiting{f}}
+	if s.polled {
+		backend = pollResuming{f}
+	}
+	m := &memory{}
+	outcome, err := Run(ctx, plan, backend, m, m)
+	if err := cmp.Or(err, properOrder(m.events)); err != nil {
+		return err
+	}
+	lines := map[string]bool{}
+	for _, r := range m.results {
+		if lines[r.ID] {
+			return fmt.Errorf("item %s has two lines", r.ID)
+		}
+		if lines[r.ID] = true; r.Error != nil && strings.Contains(r.Error.Message, "too early") {
+			return fmt.Errorf("item %s: %s", r.ID, r.Error.Message)
+		}
+	}
+	missing, terminated := len(s.items)-len(lines), 0
+	for _, r := range f.runs {
+		if !r.status.State.Ended() {
+			return fmt.Errorf("the run of %s goes on", r.id)
+		}
+	}
+	for _, c := range f.calls {
+		if c.what == "terminate" && !lines[c.id] {
+			terminated++
+		}
+	}
+	alike := slices.Contains([]StopReason{Denied, Unreachable, AllAlike}, outcome.Stopped)
+	switch {
+	case f.most > s.concurrency:
+		return fmt.Errorf("%d runs at work", f.most)
+	case time.Since(f.born) > time.Duration(len(s.items))*time.Hour:
+		return fmt.Errorf("it took %v", time.Since(f.born))
+	case outcome.Left != (missing > 0), (outcome.Stopped != NotStopped) != (missing > 0), alike != (outcome.Cause != nil), s.stop == "" && missing > 0 && !alike:
+		return fmt.Errorf("%d items have no line, and the outcome is %+v", missing, outcome)
+	case outcome.Interrupted > terminated, outcome.Interrupted < terminated && !alike: // then some were given up
+		return fmt.Errorf("%d runs were terminated without a line, the outcome is %+v", terminated, outcome)
+	}
+	if s.patient && !s.polled && s.stop == "" {
+		return asFailuresSay(f.ends, lines, outcome)
+	}
+	return nil
+}
+
+// asFailuresSay holds what became of a batch against what its runs came to, one
+// after the other.
+func asFailuresSay(ends []fakeEnd, lines map[string]bool, outcome Outcome) error {
+	var first alike
+	var held []string
+	wanted, times := map[string]bool{}, map[string]int{}
+	failures, twice, tripped, dispelled := 0, false, false, false
+	for i, end := range ends {
+		if i > 0 && end.at == ends[i-1].at {
+			return nil // which of the two was first cannot be told
+		}
+		err, over := end.status.Err, end.status.Suspended == nil
+		if !over {
+			err = end.status.Suspended.Err
+		}
+		kind, ok := alikeOf(err)
+		switch {
+		case !ok && !over, dispelled, tripped:
+		case !ok, failures > 0 && kind != first:
+			dispelled = true
+		default:
+			failures++
+			times[end.id]++
+			first, twice = kind, twice || times[end.id] > 1
+			tripped = failures >= 5 && (kind.reason != Unreachable || twice)
+		}
+		switch {
+		case !over:
+		case !ok, dispelled, kind != first:
+			wanted[end.id] = true
+		case !tripped:
+			held = append(held, end.id)
+		}
+	}
+	stopped := first.reason
+	if dispelled || !tripped && (first.reason == AllAlike || held == nil) {
+		stopped = NotStopped
+		for _, id := range held {
+			wanted[id] = true
+		}
+	}
+	if outcome.Stopped != stopped || !maps.Equal(lines, wanted) {
+		return fmt.Errorf("lines of %v and stopped: %q, want %v and %q", lines, outcome.Stopped, wanted, stopped)
+	}
+	return nil
+}
