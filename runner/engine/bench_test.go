@@ -43,7 +43,7 @@ func BenchmarkWordSearch(b *testing.B) {
 }
 
 func benchmark(b *testing.B, nodes string, in runner.Inputs) {
-	e := New()
+	e := New(Options{})
 	id := save(b, e, nodes)
 	b.ReportAllocs()
 	for b.Loop() {

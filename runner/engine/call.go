@@ -8,15 +8,18 @@ import (
 	"strconv"
 	"strings"
 
+	"nightshift/runner"
 	"nightshift/schema"
 	"nightshift/spec"
 )
 
 // call is one execution of a node. It is the node's only way to the run.
 type call struct {
-	ctx context.Context
-	get func(*spec.Ref) any
-	run *run
+	ctx   context.Context
+	get   func(*spec.Ref) any
+	run   *run
+	node  *node         // of a blocking node
+	usage *runner.Usage // of a blocking node: what the models that it asked took
 }
 
 // set gives an output its value; slot -1 is an output that nobody can refer to.

@@ -12,6 +12,7 @@ import (
 	"sync"
 
 	"nightshift/runner"
+	"nightshift/runner/engine/llm"
 	"nightshift/spec"
 )
 
@@ -23,11 +24,14 @@ const keptRuns = 4096
 // pipeline: a server may be sent other ones with every run.
 const keptVariants = 64
 
-// Engine is a runner.Backend and a runner.Waiter. Nothing of it outlives the
-// process.
+// Engine is a runner.Backend that tells when runs end, goes on with suspended
+// ones, and streams. Nothing of it outlives the process.
 type Engine struct {
-	http  *http.Client
-	nonce string
+	http   *http.Client
+	models *llm.Client
+	prices *llm.PriceList
+	dir    string
+	nonce  string
 
 	mu        sync.Mutex
 	pipelines map[string]*saved // by id
@@ -45,16 +49,30 @@ type saved struct {
 }
 
 var (
-	_ runner.Backend = (*Engine)(nil)
-	_ runner.Waiter  = (*Engine)(nil)
+	_ runner.Backend  = (*Engine)(nil)
+	_ runner.Waiter   = (*Engine)(nil)
+	_ runner.Resumer  = (*Engine)(nil)
+	_ runner.Streamer = (*Engine)(nil)
 )
 
+// Options are what an engine works with.
+type Options struct {
+	Env    func(name string) (string, bool) // variables, for keys and addresses of models; nil: the process's
+	Dir    string                           // folder that paths of images are relative to; "": no files are read
+	Cache  *llm.Cache                       // answers of models that are kept; nil: none are
+	Prices map[string]spec.Price            // of models, beside those that are known
+	Log    func(message string)             // takes what is worth a line; nil: nobody
+}
+
 // New makes an engine without pipelines.
-func New() *Engine {
+func New(o Options) *Engine {
 	var nonce [4]byte
 	_, _ = rand.Read(nonce[:]) // never fails
 	return &Engine{
 		http:      newHTTPClient(),
+		models:    llm.New(llm.Options{Env: o.Env, Cache: o.Cache, Log: o.Log}),
+		prices:    llm.NewPriceList(o.Prices),
+		dir:       o.Dir,
 		nonce:     hex.EncodeToString(nonce[:]),
 		pipelines: map[string]*saved{},
 		runs:      map[string]*run{},
@@ -95,6 +113,10 @@ func canonical(p *spec.Pipeline) []byte {
 
 // Start begins a run and returns at once.
 func (e *Engine) Start(_ context.Context, pipelineID string, in runner.Inputs, opts runner.StartOptions) (runner.Handle, error) {
+	return e.start(pipelineID, in, opts, nil)
+}
+
+func (e *Engine) start(pipelineID string, in runner.Inputs, opts runner.StartOptions, chunk func(runner.Chunk)) (runner.Handle, error) {
 	program, err := e.program(pipelineID, opts.NodeInputOverrides)
 	if err != nil {
 		return runner.Handle{}, err
@@ -103,16 +125,32 @@ func (e *Engine) Start(_ context.Context, pipelineID string, in runner.Inputs, o
 	if err != nil {
 		return runner.Handle{}, &runner.InputError{Err: err}
 	}
+	r.fresh = opts.FreshAnswers
 	e.mu.Lock()
+	defer e.mu.Unlock()
 	e.started++
 	taskID := fmt.Sprintf("%s%016x", e.nonce, e.started)
+	if chunk != nil {
+		r.watcher = &watcher{runID: taskID, chunk: chunk, pieces: map[string]bool{}}
+	}
 	e.runs[taskID] = r
-	e.mu.Unlock()
-	go func() {
-		r.execute()
-		e.remember(taskID)
-	}()
+	e.goOn(taskID, r)
 	return runner.Handle{PipelineID: pipelineID, TaskID: taskID, TraceID: opts.TraceID}, nil
+}
+
+// goOn works on a run until it ends or is suspended. The engine is locked.
+func (e *Engine) goOn(taskID string, r *run) {
+	p := &phase{done: make(chan struct{})}
+	r.phase = p
+	go func() {
+		p.status = r.execute()
+		if p.status.Suspended == nil {
+			e.mu.Lock()
+			e.remember(taskID)
+			e.mu.Unlock()
+		}
+		close(p.done)
+	}()
 }
 
 // program gives the compiled pipeline, with node inputs overridden where asked for.
@@ -141,71 +179,107 @@ func (e *Engine) program(id string, overrides map[string]any) (*program, error) 
 	return variant, nil
 }
 
-// remember keeps an ended run for Status until many others have ended.
+// remember keeps an ended run for Status until many others have ended. The
+// engine is locked.
 func (e *Engine) remember(taskID string) {
-	e.mu.Lock()
-	defer e.mu.Unlock()
 	delete(e.runs, e.ended[e.endedAt])
 	e.ended[e.endedAt] = taskID
 	e.endedAt = (e.endedAt + 1) % keptRuns
 }
 
-func (e *Engine) run(h runner.Handle) (*run, error) {
+// phase gives what a run is at.
+func (e *Engine) phase(h runner.Handle) (*run, *phase, error) {
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	r := e.runs[h.TaskID]
 	if r == nil {
-		return nil, fmt.Errorf("there is no run %q in this engine", h.TaskID)
+		return nil, nil, fmt.Errorf("there is no run %q in this engine", h.TaskID)
 	}
-	return r, nil
+	return r, r.phase, nil
 }
 
 // Status looks at a run.
 func (e *Engine) Status(_ context.Context, h runner.Handle) (runner.Status, error) {
-	r, err := e.run(h)
+	_, p, err := e.phase(h)
 	if err != nil {
 		return runner.Status{}, err
 	}
 	select {
-	case <-r.done:
-		return r.status, nil
+	case <-p.done:
+		return p.status, nil
 	default:
 		return runner.Status{State: runner.Running}, nil
 	}
 }
 
-// Wait waits for the end of a run, and then forgets it.
+// Wait waits until a run ends or is suspended. A run whose end it has told is
+// forgotten.
 func (e *Engine) Wait(ctx context.Context, h runner.Handle) (runner.Status, error) {
-	r, err := e.run(h)
+	_, p, err := e.phase(h)
 	if err != nil {
 		return runner.Status{}, err
 	}
 	select {
-	case <-r.done:
+	case <-p.done:
 	case <-ctx.Done():
 		select {
-		case <-r.done: // what has ended is told, however late it is asked for
+		case <-p.done: // what has ended is told, however late it is asked for
 		default:
 			return runner.Status{State: runner.Running}, ctx.Err()
 		}
 	}
+	if p.status.State.Ended() {
+		e.mu.Lock()
+		delete(e.runs, h.TaskID)
+		e.mu.Unlock()
+	}
+	return p.status, nil
+}
+
+// Resume goes on with a suspended run at the nodes whose calls were refused.
+func (e *Engine) Resume(_ context.Context, h runner.Handle) error {
 	e.mu.Lock()
-	delete(e.runs, h.TaskID)
-	e.mu.Unlock()
-	return r.status, nil
+	defer e.mu.Unlock()
+	r := e.runs[h.TaskID]
+	if r == nil {
+		return fmt.Errorf("there is no run %q in this engine", h.TaskID)
+	}
+	if !r.phase.suspended() {
+		return fmt.Errorf("run %q is not suspended", h.TaskID)
+	}
+	e.goOn(h.TaskID, r)
+	return nil
+}
+
+// Stream starts a run, and returns when it has ended or was suspended.
+func (e *Engine) Stream(ctx context.Context, pipelineID string, in runner.Inputs, opts runner.StartOptions, chunk func(runner.Chunk)) (runner.Handle, runner.Status, error) {
+	h, err := e.start(pipelineID, in, opts, chunk)
+	if err != nil {
+		return h, runner.Status{}, err
+	}
+	status, err := e.Wait(ctx, h)
+	return h, status, err
 }
 
 // Terminate ends a run, and returns when it has ended.
 func (e *Engine) Terminate(ctx context.Context, h runner.Handle) error {
-	r, err := e.run(h)
+	r, p, err := e.phase(h)
 	if err != nil {
 		return err
 	}
 	r.cancel()
 	select {
-	case <-r.done:
-		return nil
+	case <-p.done:
 	case <-ctx.Done():
 		return ctx.Err()
 	}
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	if r.phase == p && p.suspended() { // nothing works on it that could hear of the end
+		status := runner.Status{State: runner.Cancelled, Usage: p.status.Usage}
+		r.phase = &phase{done: p.done, status: status}
+		r.values = nil
+		e.remember(h.TaskID)
+	}
+	return nil
 }

@@ -27,7 +27,7 @@ const (
 
 func TestSave(t *testing.T) {
 	t.Parallel()
-	e := New()
+	e := New(Options{})
 	p := parsePipeline(t, echoNodes)
 	first, err := e.Save(t.Context(), p, runner.SaveOptions{})
 	if err != nil || first.Action != runner.Created || first.PipelineID == "" {
@@ -58,7 +58,7 @@ func TestSave(t *testing.T) {
 // A run goes on with the graph that it was started with.
 func TestSaveWhileRunning(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		e := New()
+		e := New(Options{})
 		h := start(t, e, save(t, e, hourNodes), nil)
 		id := save(t, e, strings.Replace(hourNodes, "value: x", "value: y", 1))
 		for h, want := range map[runner.Handle]string{h: "x", start(t, e, id, nil): "y"} {
@@ -83,7 +83,7 @@ func TestEveryNodeTypeIsInTheCatalogue(t *testing.T) {
 
 func TestUnknownPipelineAndRun(t *testing.T) {
 	t.Parallel()
-	e := New()
+	e := New(Options{})
 	_, err := e.Start(t.Context(), "x", nil, runner.StartOptions{})
 	checkError(t, err, `there is no pipeline "x" in this engine`)
 	h := runner.Handle{TaskID: "x"}
@@ -96,7 +96,7 @@ func TestUnknownPipelineAndRun(t *testing.T) {
 
 func TestHandle(t *testing.T) {
 	t.Parallel()
-	e := New()
+	e := New(Options{})
 	id := save(t, e, echoNodes)
 	first, err := e.Start(t.Context(), id, runner.Inputs{"in": "x"}, runner.StartOptions{TraceID: "trace"})
 	second := start(t, e, id, runner.Inputs{"in": "x"})
@@ -107,7 +107,7 @@ func TestHandle(t *testing.T) {
 
 func TestStatus(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		e := New()
+		e := New(Options{})
 		h := start(t, e, save(t, e, hourNodes), nil)
 		check := func(want runner.State) {
 			t.Helper()
@@ -130,7 +130,7 @@ func TestStatus(t *testing.T) {
 
 func TestTerminate(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		e := New()
+		e := New(Options{})
 		began := time.Now()
 		h := start(t, e, save(t, e, hourNodes), nil)
 		synctest.Wait()
@@ -151,7 +151,7 @@ func TestTerminate(t *testing.T) {
 
 func TestTerminateHonoursItsContext(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		e := New()
+		e := New(Options{})
 		id := save(t, e, hourNodes)
 		release := make(chan struct{})
 		inject(e, id, "w", func(*call) error { <-release; return nil }) // a node that cannot be cancelled
@@ -171,7 +171,7 @@ func TestTerminateHonoursItsContext(t *testing.T) {
 
 func TestWaitHonoursItsContext(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		e := New()
+		e := New(Options{})
 		h := start(t, e, save(t, e, hourNodes), nil)
 		ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
 		defer cancel()
@@ -187,7 +187,7 @@ func TestWaitHonoursItsContext(t *testing.T) {
 // Of two things that are both so, the end of the run is told.
 func TestWaitTellsTheEndEvenWhenCancelled(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		e := New()
+		e := New(Options{})
 		id := save(t, e, echoNodes)
 		ctx, cancel := context.WithCancel(t.Context())
 		cancel()
@@ -203,7 +203,7 @@ func TestWaitTellsTheEndEvenWhenCancelled(t *testing.T) {
 
 func TestRunsAreForgotten(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		e := New()
+		e := New(Options{})
 		id := save(t, e, echoNodes)
 		h := start(t, e, id, runner.Inputs{"in": "x"})
 		if _, err := e.Wait(t.Context(), h); err != nil {
@@ -233,7 +233,7 @@ func TestRunsAreForgotten(t *testing.T) {
 func TestPanicIsAnErrorOfTheRun(t *testing.T) {
 	t.Parallel()
 	for _, blocking := range []bool{false, true} {
-		e := New()
+		e := New(Options{})
 		id := save(t, e, echoNodes)
 		inject(e, id, "t", func(*call) error { panic("boom") })
 		e.pipelines[id].program.blocks = blocking

@@ -161,7 +161,7 @@ func TestBlockingNodesOverlap(t *testing.T) {
 		case <-r.Context().Done():
 		}
 	})
-	e := New()
+	e := New(Options{})
 	id := save(t, e, `
 		url: {type: input}
 		a1: {type: api, inputs: {url: "{{ url.text }}"}}
@@ -220,7 +220,7 @@ func TestFailureCancelsWhatIsUnderWay(t *testing.T) {
 // must not be begun, nor waited for.
 func TestSuccessAfterFailure(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		e := New()
+		e := New(Options{})
 		id := save(t, e, `
 			slow: {type: wait_node, inputs: {wait_time: 1, wait_time_type: seconds}}
 			short: {type: wait_node, inputs: {wait_time: 1, wait_time_type: seconds}}

@@ -52,7 +52,7 @@ func start(t testing.TB, e *Engine, id string, in runner.Inputs) runner.Handle {
 // message of a refused save, of a refused start or of the failed run.
 func runNodes(t testing.TB, nodes string, in runner.Inputs) (map[string]any, error) {
 	t.Helper()
-	e := New()
+	e := New(Options{})
 	defer e.http.CloseIdleConnections()
 	saved, err := e.Save(context.Background(), parsePipeline(t, nodes), runner.SaveOptions{})
 	if problems := (schema.Problems)(nil); errors.As(err, &problems) {

@@ -31,10 +31,22 @@ var nodeTypes = map[string]nodeType{
 	"join_list_item":   {compile: compileJoinListItem},
 	"list_trimmer":     {compile: compileListTrimmer},
 	"api":              {compile: compileAPI, blocking: true},
+	"llm":              {compile: compileLLM, asks: true},
+	"summarizer":       {compile: compileSummarizer, asks: true},
+	"translator":       {compile: compileTranslator, asks: true},
+	"scorer":           {compile: compileScorer, asks: true},
+	"categorizer":      {compile: compileCategorizer, asks: true},
+	"extract_data":     {compile: compileExtractData, asks: true},
+	"ai_routing":       {compile: compileAIRouting, asks: true},
+	"ai_filter_list":   {compile: compileAIFilterList, asks: true},
+
+	"llm_open_ai_vision":   {compile: compileVision("openai"), asks: true},
+	"llm_anthropic_vision": {compile: compileVision("anthropic"), asks: true},
+	"llm_google_vision":    {compile: compileVision("google"), asks: true},
 }
 
 // inputTypes are the input types whose values have a plain form.
-var inputTypes = []string{"string", "int32", "float", "bool", "timestamp", "vec<string>", "vec<vec<string>>"}
+var inputTypes = []string{"string", "int32", "float", "bool", "timestamp", "image", "vec<string>", "vec<vec<string>>"}
 
 // compileInput does nothing when it runs: a run's inputs are in their slots
 // from the start.
@@ -51,8 +63,11 @@ func compileInput(s *setup) step {
 		}
 	}
 	name := "value"
-	if in.Type == "string" {
+	switch in.Type {
+	case "string":
 		name = "text"
+	case "image":
+		name = "image"
 	}
 	s.program.inputs = append(s.program.inputs, programInput{Input: in, slot: s.out(name)})
 	return func(*call) error { return nil }

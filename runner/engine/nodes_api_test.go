@@ -185,7 +185,7 @@ func (silent) RoundTrip(r *http.Request) (*http.Response, error) {
 
 func TestAPITimeout(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		e := New()
+		e := New(Options{})
 		e.http.Transport = silent{}
 		began := time.Now()
 		h := start(t, e, save(t, e, apiNodes(`url: "{{ url.text }}"`)), runner.Inputs{"url": "http://h/?key=secret", "a": "{}"})
@@ -205,7 +205,7 @@ func TestAPICancelled(t *testing.T) {
 		<-r.Context().Done()
 		close(left)
 	})
-	e := New()
+	e := New(Options{})
 	h := start(t, e, save(t, e, apiNodes(`url: "{{ url.text }}"`)), runner.Inputs{"url": "http://" + host, "a": "{}"})
 	<-arrived
 	if err := e.Terminate(t.Context(), h); err != nil {

@@ -70,7 +70,7 @@ func TestInput(t *testing.T) {
 func TestInputsThatAreRefused(t *testing.T) {
 	t.Parallel()
 	for node, want := range map[string]string{
-		`input_type: image`: `input_type image is not run by this engine yet`,
+		`input_type: audio`: `input_type audio is not run by this engine yet`,
 		`input_type: int32, use_default_value: true, default_value: x`: `default_value: "x" is not a number`,
 		`input_type: bool, use_default_value: true`:                    `default_value: "" is not true or false`,
 	} {
@@ -155,12 +155,12 @@ func TestNodesThatAreRefused(t *testing.T) {
 		`a: {type: text, inputs: {text: x}, cyclic_inputs: {text: "{{ a.text }}"}}`: `cyclic_inputs are not run by this engine yet`,
 		`a: {type: api, inputs: {url: "http://h", files: [{key: f, value: "x"}]}}`:  `files of an api node are not sent by this engine yet`,
 	} {
-		if problems := New().Check(parsePipeline(t, nodes)); len(problems) != 1 || problems[0].Message != want || problems[0].Line == 0 {
+		if problems := New(Options{}).Check(parsePipeline(t, nodes)); len(problems) != 1 || problems[0].Message != want || problems[0].Line == 0 {
 			t.Errorf("%v\nwant: %s", problems, want)
 		}
 		_, err := runNodes(t, nodes, nil)
 		checkError(t, err, want)
 	}
-	_, err := New().Save(t.Context(), &spec.Pipeline{Name: "p"}, runner.SaveOptions{})
+	_, err := New(Options{}).Save(t.Context(), &spec.Pipeline{Name: "p"}, runner.SaveOptions{})
 	checkError(t, err, "pipeline p has no nodes that could be run")
 }

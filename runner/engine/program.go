@@ -16,8 +16,11 @@ type program struct {
 	roots   []int // nodes without sources
 	slots   int
 	inputs  []programInput
-	outputs []string // names of the output nodes
-	blocks  bool     // some node waits for something outside of the process
+	outputs []string        // names of the output nodes
+	blocks  bool            // some node waits for something outside of the process
+	lacks   schema.Problems // what has to be there before a run, such as keys
+	secrets []string        // keys that runs send
+	asks    bool            // some node asks a model
 }
 
 type programInput struct {
@@ -30,12 +33,17 @@ type node struct {
 	name, typ string
 	step      step
 	blocking  bool  // works in a goroutine of its own, as it waits
+	suspends  bool  // a refused call suspends the run
 	sources   int   // how many nodes must end first
 	users     []int // nodes that have this one among their sources
 	complete  int   // slot of the output `complete`
 	gates     []int // slots of branches that must have been taken
 	needs     []int // nodes that must not have been skipped
 	fallbacks []int // of a merge: nodes that must not all have been skipped
+
+	// For those who watch a run.
+	tells  []told   // outputs that hold data
+	relays []string // output nodes that give on its answer piece by piece
 }
 
 // step does a node's work: it reads inputs and sets outputs through the call.
@@ -45,6 +53,7 @@ type step func(c *call) error
 type nodeType struct {
 	compile  func(s *setup) step
 	blocking bool
+	asks     bool   // asks a model: a refused call suspends the run
 	merges   string // the input whose skipped sources are tolerated
 }
 
@@ -58,6 +67,25 @@ func Runs(typ string) bool {
 func (e *Engine) Check(p *spec.Pipeline) schema.Problems {
 	_, problems := e.compile(p)
 	return problems
+}
+
+// Lacks says what has to be there before the pipeline can be run here, such as
+// keys of providers, each at the node that needs it.
+func (e *Engine) Lacks(p *spec.Pipeline) schema.Problems {
+	if g, problems := e.compile(p); len(problems) == 0 {
+		return g.lacks
+	}
+	return nil
+}
+
+// Keys are the keys that runs of the pipeline send; they must not be written
+// anywhere. asks tells whether the pipeline asks models at all.
+func (e *Engine) Keys(p *spec.Pipeline) (keys []string, asks bool) {
+	g, _ := e.compile(p)
+	if g == nil {
+		return nil, false
+	}
+	return g.secrets, g.asks
 }
 
 // compile makes a program of a pipeline that spec found to be valid.
@@ -92,7 +120,11 @@ func (e *Engine) compile(p *spec.Pipeline) (*program, schema.Problems) {
 		s := &setup{engine: e, spec: n, slots: slots, program: g}
 		s.refuseWhatIsLater()
 		s.refuseDangling(p)
-		made := &node{name: n.Name, typ: n.Type, blocking: kind.blocking, complete: slots[[2]string{n.Name, "complete"}].slot}
+		made := &node{
+			name: n.Name, typ: n.Type, complete: slots[[2]string{n.Name, "complete"}].slot,
+			blocking: kind.blocking || kind.asks, suspends: kind.asks,
+		}
+		g.asks = g.asks || kind.asks
 		made.step = kind.compile(s)
 		made.wire(n, kind, slots, index)
 		for _, source := range n.Sources() {
@@ -107,6 +139,9 @@ func (e *Engine) compile(p *spec.Pipeline) (*program, schema.Problems) {
 		g.blocks = g.blocks || made.blocking
 		g.nodes[i] = made
 		problems = append(problems, s.problems...)
+	}
+	if len(problems) == 0 {
+		g.wireChunks(nodes, slots, index)
 	}
 	return g, problems
 }

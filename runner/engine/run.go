@@ -8,6 +8,7 @@ import (
 	"runtime"
 	"slices"
 	"strings"
+	"time"
 
 	"nightshift/runner"
 	"nightshift/schema"
@@ -17,22 +18,45 @@ import (
 // run is one execution of a program. Its state belongs to the goroutine that
 // executes it; blocking nodes work beside it and hand their end over.
 type run struct {
-	program *program
-	values  []any  // by slot
-	waiting []int  // by node: sources that have not ended
-	skipped []bool // by node
-	outputs map[string]any
-	ctx     context.Context
-	cancel  context.CancelFunc
-	ended   chan ending   // of blocking nodes; nil where the program has none
-	done    chan struct{} // closed when status is final
-	status  runner.Status
+	program   *program
+	values    []any  // by slot
+	waiting   []int  // by node: sources that have not ended
+	skipped   []bool // by node
+	outputs   map[string]any
+	ctx       context.Context
+	cancel    context.CancelFunc
+	ended     chan ending // of blocking nodes; nil where the program has none
+	next      []int       // nodes to begin with: the roots or, of a suspended run, the refused ones
+	refusal   error       // of the run's suspension: what one of the nodes in next met
+	refusedAt time.Time
+	usage     *runner.Usage
+	phase     *phase // what it is at; belongs to the engine
+
+	fresh   bool     // models are asked also where an answer was kept
+	watcher *watcher // nil: nobody watches
+}
+
+// phase is a run from its start, or from being resumed, until it ends or is
+// suspended.
+type phase struct {
+	done   chan struct{} // closed when status is there
+	status runner.Status
+}
+
+func (p *phase) suspended() bool {
+	select {
+	case <-p.done:
+		return p.status.Suspended != nil
+	default:
+		return false
+	}
 }
 
 // ending is a blocking node that has ended.
 type ending struct {
-	node int
-	err  error
+	node  int
+	err   error
+	usage *runner.Usage
 }
 
 // newRun checks the inputs against the program and makes a run of it.
@@ -43,7 +67,7 @@ func newRun(p *program, in runner.Inputs) (*run, error) {
 		waiting: make([]int, len(p.nodes)),
 		skipped: make([]bool, len(p.nodes)),
 		outputs: make(map[string]any, len(p.outputs)),
-		done:    make(chan struct{}),
+		next:    p.roots,
 	}
 	used := 0
 	for _, input := range p.inputs {
@@ -92,20 +116,25 @@ func unknownInput(p *program, in runner.Inputs) error {
 	return nil
 }
 
-// execute runs the program to its end.
-func (r *run) execute() {
-	defer close(r.done)
-	defer r.cancel()
+// execute works on the run until it ends, or until nothing can go on but nodes
+// whose calls were refused.
+func (r *run) execute() runner.Status {
 	err := r.nodes()
+	status := runner.Status{Usage: r.usage}
 	switch {
+	case err == nil && r.refusal != nil:
+		status.State, status.Suspended = runner.Running, &runner.Suspension{At: r.refusedAt, Err: r.refusal}
+		return status
 	case err == nil:
-		r.status = runner.Status{State: runner.Succeeded, Outputs: r.outputs}
+		status.State, status.Outputs = runner.Succeeded, r.outputs
 	case r.ctx.Err() != nil && errors.Is(err, r.ctx.Err()):
-		r.status = runner.Status{State: runner.Cancelled}
+		status.State = runner.Cancelled
 	default:
-		r.status = runner.Status{State: runner.Failed, Err: err}
+		status.State, status.Err = runner.Failed, err
 	}
+	r.cancel()
 	r.values = nil // large, and of no use to those who ask for the status
+	return status
 }
 
 // nodes works off the nodes that are ready. The first error ends the run, when
@@ -113,7 +142,8 @@ func (r *run) execute() {
 func (r *run) nodes() (failure error) {
 	c := &call{ctx: r.ctx, run: r, get: func(ref *spec.Ref) any { return r.values[ref.Slot] }}
 	var buf [64]int
-	ready := append(buf[:0], r.program.roots...)
+	ready := append(buf[:0], r.next...)
+	r.next, r.refusal = nil, nil
 	working := 0
 	for len(ready) > 0 || working > 0 {
 		if failure == nil {
@@ -127,6 +157,9 @@ func (r *run) nodes() (failure error) {
 		if len(ready) == 0 {
 			end := <-r.ended // also on a cancellation: they all hear of it
 			working--
+			if end.usage != nil {
+				r.usage = r.usage.Add(*end.usage)
+			}
 			ready = r.finish(end.node, end.err, ready, &failure)
 			continue
 		}
@@ -138,7 +171,12 @@ func (r *run) nodes() (failure error) {
 			ready = r.release(n, ready)
 		case n.blocking:
 			working++
-			go func() { r.ended <- ending{i, protect(n, c)} }()
+			go func() {
+				own := *c
+				own.node = n
+				err := protect(n, &own)
+				r.ended <- ending{i, err, own.usage}
+			}()
 		default:
 			ready = r.finish(i, protect(n, c), ready, &failure)
 		}
@@ -149,19 +187,46 @@ func (r *run) nodes() (failure error) {
 // finish takes the end of a node.
 func (r *run) finish(i int, err error, ready []int, failure *error) []int {
 	n := r.program.nodes[i]
-	if err != nil {
-		if *failure == nil {
-			if *failure = err; r.ctx.Err() != nil {
-				*failure = r.ctx.Err() // it was cancelled, and says so in words of its own
-			} else {
-				*failure = &runner.RunError{Node: n.name, Type: n.typ, Err: err}
-			}
-			r.cancel()
+	switch {
+	case err == nil:
+		r.values[n.complete] = true
+		if r.watcher != nil {
+			r.watcher.ended(r, n)
 		}
+		return r.release(n, ready)
+	case *failure != nil:
 		return ready
+	case r.ctx.Err() != nil:
+		*failure = r.ctx.Err() // it was cancelled, and says so in words of its own
+	default:
+		err = &runner.RunError{Node: n.name, Type: n.typ, Err: err}
+		if n.suspends && passes(err) {
+			r.next = append(r.next, i)
+			if r.refusal == nil || isHeldBack(r.refusal) {
+				r.refusal, r.refusedAt = err, time.Now()
+			}
+			return ready
+		}
+		*failure = err
 	}
-	r.values[n.complete] = true
-	return r.release(n, ready)
+	r.cancel()
+	return ready
+}
+
+// passes tells whether an error may be gone when the call is made again later.
+func passes(err error) bool {
+	if api, ok := errors.AsType[*runner.APIError](err); ok {
+		return api.Transient()
+	}
+	if _, ok := errors.AsType[*runner.ConnectionError](err); ok {
+		return true
+	}
+	return isHeldBack(err)
+}
+
+func isHeldBack(err error) bool {
+	_, ok := errors.AsType[*runner.HeldBack](err)
+	return ok
 }
 
 // release makes those users of a node ready that waited for nothing else.

@@ -1,0 +1,104 @@
+package engine
+
+import (
+	"context"
+	"fmt"
+	"sync"
+
+	"golang.org/x/sync/errgroup"
+)
+
+// memo is a place among a run's values that no reference names. What a node
+// keeps there is still there when it is called again, after its run was
+// suspended.
+type memo int
+
+func (s *setup) memo() memo {
+	s.program.slots++
+	return memo(s.program.slots - 1)
+}
+
+// atOnce is how many requests a node that makes many has under way. They come
+// on top of each other where several runs do so: the run's concurrency counts
+// runs.
+const atOnce = 8
+
+// each does a node's work n times, some of it at once, and gives what came of
+// it, in order. A call that was refused, or broke off, does not hinder the
+// others: what those came to is kept in the memo, and only it is made again when
+// the run is resumed. Where nobody answers any more the others are left for then,
+// too. Any other error ends the work.
+func each[T any](c *call, m memo, n int, work func(c *call, i int) (T, error)) ([]T, error) {
+	type kept struct {
+		done   []bool
+		values []T
+	}
+	k, _ := c.run.values[m].(*kept)
+	if k == nil {
+		k = &kept{make([]bool, n), make([]T, n)}
+		c.set(int(m), k)
+	}
+	ctx, cancel := context.WithCancel(c.ctx)
+	defer cancel()
+	var (
+		group   errgroup.Group
+		mu      sync.Mutex
+		refusal error // that passes: the node is called again
+		failure error // that does not
+		misses  int   // calls that came to nothing since the last that did not
+		over    bool  // nothing more is begun
+	)
+	part := *c // what each call begins as
+	part.ctx, part.usage = ctx, nil
+	one := func(i int) {
+		own := part
+		err := protect(&node{step: func(c *call) (err error) {
+			k.values[i], err = work(c, i)
+			return err
+		}}, &own)
+
+		mu.Lock()
+		defer mu.Unlock()
+		if own.usage != nil {
+			c.usage = c.usage.Add(*own.usage)
+		}
+		switch {
+		case err == nil:
+			k.done[i], misses = true, 0
+		case passes(err):
+			if refusal == nil || isHeldBack(refusal) {
+				refusal = fmt.Errorf("element %d: %w", i, err)
+			}
+			misses++
+			over = over || misses == atOnce || isHeldBack(err)
+		case failure == nil:
+			failure = fmt.Errorf("element %d: %w", i, err)
+			over = true
+			cancel()
+		}
+	}
+	group.SetLimit(atOnce)
+	for i := range n {
+		if k.done[i] {
+			continue
+		}
+		group.Go(func() error {
+			mu.Lock()
+			leave := over
+			mu.Unlock()
+			if !leave {
+				one(i)
+			}
+			return nil
+		})
+	}
+	_ = group.Wait() // errors are sorted above
+	switch {
+	case failure != nil:
+		return nil, failure
+	case refusal != nil:
+		return nil, refusal
+	}
+	c.set(int(m), nil)
+	return k.values, nil
+}

@@ -1,0 +1,306 @@
+package engine
+
+import (
+	"errors"
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+	"testing"
+
+	"nightshift/runner"
+	"nightshift/schema"
+	"nightshift/spec"
+)
+
+// aiCase is one node, n, its model's answer, and what becomes of it. {{ v.a }},
+// to {{ v.d }} are the members of given; want is its output as JSON.
+type aiCase struct {
+	name, node, given, answer, out, want string
+	err                                  string // the end of the error instead
+	asks                                 func(t *testing.T, q question)
+}
+
+func testAI(t *testing.T, typ, out string, cases []aiCase) {
+	t.Helper()
+	for _, c := range cases {
+		t.Run(c.name, func(t *testing.T) {
+			t.Parallel()
+			if c.given == "" {
+				c.given = "{}"
+			}
+			if c.out == "" {
+				c.out = out
+			}
+			m := newModel(t, always(c.answer))
+			status := runToEnd(t, m.engine(t, Options{}), `
+				given: {type: input}
+				v:
+				  type: read_json_values
+				  inputs: {json_string: "{{ given.text }}", keys: [a, b, c, d], processed_outputs: {a: any, b: any, c: any, d: any}}
+				n: {type: `+typ+`, inputs: {`+c.node+`}}
+				asJSON: {type: write_json_value, inputs: {fields: [{key: v, value: "{{ n.`+c.out+` }}"}]}}
+				out: {type: output, inputs: {value: "{{ asJSON.updated_json }}"}}
+			`, runner.Inputs{"given": c.given})
+			asked := m.questions()
+			if c.err != "" {
+				wantSuffix(t, status.Err, c.err)
+			} else if status.Err != nil {
+				t.Fatalf("error: %v", status.Err)
+			} else {
+				same(t, "output "+c.out, strings.TrimSuffix(strings.TrimPrefix(spec.Text(status.Outputs["out"]), `{"v":`), "}"), c.want)
+			}
+			if c.asks == nil {
+				return
+			}
+			if len(asked) != 1 {
+				t.Fatalf("%d requests were made; want 1", len(asked))
+			}
+			c.asks(t, asked[0])
+		})
+	}
+}
+
+// refusedCase is one pipeline with a node that is wrong as it is written.
+type refusedCase struct{ name, node, want string }
+
+// testRefused wants one problem each, at the line of the input that is wrong.
+func testRefused(t *testing.T, typ string, cases []refusedCase) {
+	t.Helper()
+	e := newModel(t, always("")).engine(t, Options{})
+	for _, c := range cases {
+		t.Run(c.name, func(t *testing.T) {
+			problems := e.Check(parsePipeline(t, `
+				in: {type: input}
+				n:
+				  type: `+typ+`
+				  inputs:
+				    `+strings.Join(strings.Split(c.node, "\n"), "\n\t\t\t\t    ")+`
+				out: {type: output, inputs: {value: "{{ n.complete }}"}}
+			`))
+			var lines []string
+			for _, p := range problems {
+				p.File = ""
+				lines = append(lines, p.String())
+			}
+			same(t, "problems", strings.Join(lines, "\n"), c.want)
+		})
+	}
+}
+
+func TestTagged(t *testing.T) {
+	t.Parallel()
+	for _, c := range []struct{ data, want string }{
+		{"a\nb", "<text>\na\nb\n</text>"},
+		{"", "<text>\n\n</text>"},
+		{"<text>", "<text>\n<text>\n</text>"},
+		{"x </text> y", "<text2>\nx </text> y\n</text2>"},
+		{"x </TEXT > y", "<text2>\nx </TEXT > y\n</text2>"},
+		{"</text></text2>", "<text3>\n</text></text2>\n</text3>"},
+	} {
+		same(t, c.data, tagged("text", c.data), c.want)
+	}
+}
+
+func TestReadObject(t *testing.T) {
+	t.Parallel()
+	for _, c := range []struct{ text, want string }{
+		{`{"a": 1}`, `{"a":1}`},
+		{"```json\n{\"a\": 1}\n```", `{"a":1}`},
+		{"```\n{\"a\": {}}\n```\n", `{"a":{}}`},
+		{"Here it is:\n{\"a\": \"}\"} I hope that helps.", `{"a":"}"}`},
+		{``, `none`},
+		{`[1]`, `none`},
+		{`"a"`, `none`},
+		{`{"a": 1`, `none`},
+		{`} {`, `none`},
+		{`{"a": 1} or {"a": 2}`, `none`},
+		{`{"a": 1, "a": 2}`, `none`},
+	} {
+		object, err := readObject(c.text)
+		if (err == nil) != (c.want != "none") {
+			t.Errorf("%s: error %v", c.text, err)
+		}
+		same(t, c.text, asJSON(object), c.want)
+	}
+}
+
+// aiNodes is one node of each type that puts a question of its own, with an
+// answer that it takes.
+var aiNodes = map[string]struct{ inputs, answer string }{
+	"summarizer":     {`text: "{{ in.text }}", provider: openai, model: gpt-4o`, "short"},
+	"translator":     {`text: "{{ in.text }}", provider: openai, model: gpt-4o`, "kurz"},
+	"scorer":         {`text: "{{ in.text }}", criteria: C, provider: openai, model: gpt-4o`, `{"score": 1}`},
+	"categorizer":    {`text: "{{ in.text }}", fields: [a, b], provider: openai, model: gpt-4o`, `{"category": "a"}`},
+	"extract_data":   {`text: "{{ in.text }}", fields: [{name: x, type: string}, {name: y, type: int32}]`, `{"x": "1", "y": 2}`},
+	"ai_routing":     {`input_query: "{{ in.text }}", conditions: [one, two], provider: openai, model: gpt-4o`, `{"path": "path_1"}`},
+	"ai_filter_list": {`list_to_filter: ["{{ in.text }}"], ai_condition: C, provider: openai, model: gpt-4o`, `{"meets": true}`},
+	"llm":            {`prompt: "{{ in.text }}", provider: openai, model: gpt-4o`, "an answer"},
+}
+
+func aiPipeline(typ string) string {
+	return `
+		in: {type: input}
+		n: {type: ` + typ + `, inputs: {` + aiNodes[typ].inputs + `}}
+		out: {type: output, inputs: {value: "{{ n.complete }}"}}
+	`
+}
+
+// What is asked hangs on the inputs alone: kept answers are found again by it.
+func TestAsksTheSameAgain(t *testing.T) {
+	t.Parallel()
+	for typ, node := range aiNodes {
+		t.Run(typ, func(t *testing.T) {
+			t.Parallel()
+			m := newModel(t, always(node.answer))
+			for range 3 { // maps are walked in another order each time
+				if status := runToEnd(t, m.engine(t, Options{}), aiPipeline(typ), runner.Inputs{"in": "hello"}); status.Err != nil {
+					t.Fatal(status.Err)
+				}
+			}
+			asked := m.questions()
+			if len(asked) != 3 {
+				t.Fatalf("%d requests; want 3", len(asked))
+			}
+			for _, q := range asked {
+				same(t, "request", q.raw, asked[0].raw)
+			}
+			if q := asked[0]; q.Temperature != nil || q.TopP != nil || q.MaxTokens != nil {
+				t.Errorf("options were sent that nobody gave: %s", q.raw)
+			}
+			if strings.Contains(asked[0].says("system"), "hello") {
+				t.Errorf("data stands in the system text: %s", asked[0].says("system"))
+			}
+		})
+	}
+}
+
+// A kept answer costs nothing, and does not hide that others did.
+func TestUsage(t *testing.T) {
+	t.Parallel()
+	for typ, node := range aiNodes {
+		t.Run(typ, func(t *testing.T) {
+			t.Parallel()
+			m := newModel(t, always(node.answer))
+			e := m.engine(t, Options{Cache: openCache(t), Prices: map[string]spec.Price{"openai/gpt-4o": {Input: 1e6, Output: 2e6}}})
+			paid := &runner.Usage{InputTokens: 10, OutputTokens: 5, USD: 20}
+			id := save(t, e, aiPipeline(typ))
+			for _, c := range []struct {
+				what  string
+				opts  runner.StartOptions
+				asked int
+				usage *runner.Usage
+			}{
+				{"first", runner.StartOptions{}, 1, paid},
+				{"again", runner.StartOptions{}, 1, &runner.Usage{Cached: true}},
+				{"fresh", runner.StartOptions{FreshAnswers: true}, 2, paid},
+			} {
+				h, err := e.Start(t.Context(), id, runner.Inputs{"in": "hello"}, c.opts)
+				if err != nil {
+					t.Fatal(err)
+				}
+				status := wait(t, e, h)
+				if status.Err != nil {
+					t.Fatal(status.Err)
+				}
+				same(t, c.what+": usage", status.Usage, c.usage)
+				same(t, c.what+": requests", len(m.questions()), c.asked)
+			}
+		})
+	}
+}
+
+// An answer of no use is paid for, but not kept.
+func TestBadAnswerIsNotKept(t *testing.T) {
+	t.Parallel()
+	for _, typ := range []string{"scorer", "categorizer", "extract_data", "ai_routing", "ai_filter_list"} {
+		t.Run(typ, func(t *testing.T) {
+			t.Parallel()
+			m := newModel(t, func(n int, _ question) reply {
+				return []reply{{text: "I cannot say."}, {text: aiNodes[typ].answer}}[min(n, 1)]
+			})
+			e := m.engine(t, Options{Cache: openCache(t)})
+			id := save(t, e, aiPipeline(typ))
+			first := wait(t, e, start(t, e, id, runner.Inputs{"in": "hello"}))
+			wantSuffix(t, first.Err, `it is no JSON object: "I cannot say."`)
+			if first.Usage == nil || first.Usage.OutputTokens != 5 {
+				t.Errorf("usage of the bad answer: %+v", first.Usage)
+			}
+			if second := wait(t, e, start(t, e, id, runner.Inputs{"in": "hello"})); second.Err != nil {
+				t.Errorf("the second time: %v", second.Err)
+			}
+			same(t, "requests", len(m.questions()), 2)
+		})
+	}
+}
+
+// A node that was refused goes on where it was.
+func TestSuspendedAndResumed(t *testing.T) {
+	t.Parallel()
+	for typ, node := range aiNodes {
+		for _, status := range []int{429, 503} {
+			t.Run(fmt.Sprint(typ, status), func(t *testing.T) {
+				t.Parallel()
+				m := newModel(t, func(n int, _ question) reply {
+					if n == 0 {
+						return reply{status: status}
+					}
+					return reply{text: node.answer}
+				})
+				e := m.engine(t, Options{})
+				h := start(t, e, save(t, e, aiPipeline(typ)), runner.Inputs{"in": "hello"})
+				first := wait(t, e, h)
+				if first.Suspended == nil {
+					t.Fatalf("status %+v; want suspended", first)
+				}
+				at, _ := errors.AsType[*runner.RunError](first.Suspended.Err)
+				api, _ := errors.AsType[*runner.APIError](first.Suspended.Err)
+				if at == nil || at.Node != "n" || api == nil || api.StatusCode != status {
+					t.Errorf("suspended by %v", first.Suspended.Err)
+				}
+				if second := resume(t, e, h); second.Err != nil || second.State != runner.Succeeded {
+					t.Errorf("resumed: %+v", second)
+				}
+				same(t, "requests", len(m.questions()), 2)
+			})
+		}
+	}
+}
+
+// Without a key nothing can be asked, which is said before a run, at its node.
+func TestLacks(t *testing.T) {
+	t.Parallel()
+	for _, typ := range slices.Sorted(maps.Keys(aiNodes)) {
+		e := New(Options{Env: func(string) (string, bool) { return "", false }})
+		p := parsePipeline(t, aiPipeline(typ))
+		if problems := e.Check(p); len(problems) > 0 {
+			t.Errorf("%s: check: %v", typ, problems)
+		}
+		lacks := e.Lacks(p)
+		if len(lacks) != 1 || !strings.Contains(lacks[0].Message, "OPENAI_API_KEY") || !strings.Contains(lacks[0].Message, "node n ("+typ+")") || lacks[0].Line == 0 {
+			t.Errorf("%s: lacks: %v", typ, lacks)
+		}
+		status := wait(t, e, start(t, e, save(t, e, aiPipeline(typ)), runner.Inputs{"in": "hello"}))
+		if status.State != runner.Failed || !strings.Contains(fmt.Sprint(status.Err), "OPENAI_API_KEY") {
+			t.Errorf("%s: a run without a key: %+v", typ, status)
+		}
+	}
+}
+
+// Every node type that asks a model is seen to do so.
+func TestKeys(t *testing.T) {
+	t.Parallel()
+	e := newModel(t, always("")).engine(t, Options{})
+	for typ := range aiNodes {
+		keys, asks := e.Keys(parsePipeline(t, aiPipeline(typ)))
+		same(t, typ+": keys", keys, []string{"key-of-openai"})
+		same(t, typ+": asks", asks, true)
+	}
+	_, asks := e.Keys(parsePipeline(t, echoNodes))
+	same(t, "a pipeline without models: asks", asks, false)
+	for name, kind := range nodeTypes {
+		if f, ok := schema.LookupNodeType(name).Input("model"); ok && f.Name == "model" && !kind.asks {
+			t.Errorf("%s has a model, but its calls do not suspend runs", name)
+		}
+	}
+}

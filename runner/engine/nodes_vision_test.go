@@ -1,0 +1,291 @@
+package engine
+
+import (
+	"bytes"
+	"encoding/base64"
+	"encoding/json"
+	"errors"
+	"image"
+	"image/color"
+	"image/gif"
+	"image/jpeg"
+	"image/png"
+	"net"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"nightshift/runner"
+	"nightshift/runner/engine/llm"
+)
+
+// pictures are one of each kind that is taken.
+func pictures(t testing.TB) map[string][]byte {
+	t.Helper()
+	dot := image.NewPaletted(image.Rect(0, 0, 1, 1), color.Palette{color.Black})
+	all := map[string][]byte{"image/webp": []byte("RIFF\x1a\x00\x00\x00WEBPVP8L\x0d\x00\x00\x00\x2f\x00\x00\x00\x10\x07\x10\x11\x11\x88\x88\xfe\x07\x00")}
+	for mime, encode := range map[string]func(*bytes.Buffer) error{
+		"image/png":  func(b *bytes.Buffer) error { return png.Encode(b, dot) },
+		"image/jpeg": func(b *bytes.Buffer) error { return jpeg.Encode(b, dot, nil) },
+		"image/gif":  func(b *bytes.Buffer) error { return gif.Encode(b, dot, nil) },
+	} {
+		var b bytes.Buffer
+		if err := encode(&b); err != nil {
+			t.Fatal(err)
+		}
+		all[mime] = b.Bytes()
+	}
+	return all
+}
+
+func TestReadImage(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	all := pictures(t)
+	write := func(name string, data []byte) string {
+		path := filepath.Join(dir, name)
+		if err := os.WriteFile(path, data, 0o600); err != nil {
+			t.Fatal(err)
+		}
+		return path
+	}
+	file := func(raw string) any {
+		return map[string]any{"type": "file", "raw_bytes": raw, "metadata": map[string]any{"name": "a.txt", "mime_type": "text/plain"}}
+	}
+	for mime, data := range all {
+		text := base64.StdEncoding.EncodeToString(data)
+		path := write(strings.ReplaceAll(mime, "/", ".")+".txt", data) // whatever it is called
+		for name, v := range map[string]any{
+			"data": "data:image/png;base64," + text, "data without a type": "DATA:;base64," + text, "file object": file(text),
+			"relative path": filepath.Base(path), "absolute path": path, "path with spaces around": " " + path + "\n",
+		} {
+			got, err := readImage(v, dir)
+			if err != nil {
+				t.Errorf("%s, %s: %v", mime, name, err)
+			}
+			same(t, mime+", "+name, got, llm.Image{MIME: mime, Data: data})
+		}
+	}
+	for _, address := range []string{"http://host/a.png", "https://host/a?b=c", "HTTPS://host/x"} {
+		got, err := readImage(address, "")
+		if err != nil || got.URL != address || got.Data != nil {
+			t.Errorf("%s: %+v, %v", address, got, err)
+		}
+	}
+	tiny := all["image/gif"]
+	escaped := strings.Builder{}
+	for _, b := range tiny {
+		escaped.WriteString("%" + strings.ToUpper(string("0123456789abcdef"[b>>4])+string("0123456789abcdef"[b&15])))
+	}
+	if got, err := readImage("data:image/gif,"+escaped.String(), ""); err != nil || !bytes.Equal(got.Data, tiny) {
+		t.Errorf("escaped data: %+v, %v", got, err)
+	}
+
+	exact := append(bytes.Clone(all["image/png"]), make([]byte, maxImage-len(all["image/png"]))...)
+	write("exact", exact)
+	write("large", append(exact, 0))
+	write("text", []byte("hello"))
+	write("empty", nil)
+	if err := os.Mkdir(filepath.Join(dir, "folder"), 0o700); err != nil {
+		t.Fatal(err)
+	}
+	socket, err := net.Listen("unix", filepath.Join(dir, "socket"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer socket.Close()
+	if got, err := readImage("exact", dir); err != nil || len(got.Data) != maxImage {
+		t.Errorf("an image of 20 MB: %v", err)
+	}
+	if _, err := newImage(exact, "the data"); err != nil {
+		t.Errorf("data of 20 MB: %v", err)
+	}
+	if _, err := newImage(append(exact, 0), "the data"); !errors.Is(err, errTooLarge) {
+		t.Errorf("data of more than 20 MB: %v", err)
+	}
+	for _, c := range []struct {
+		name string
+		v    any
+		dir  string
+		want string
+	}{
+		{"nothing", nil, dir, `"" is no image: give an address, a path or a file object`},
+		{"a number", json.Number("5"), dir, `"5" is no image: give an address, a path or a file object`},
+		{"a list", []any{"a.png"}, dir, `"[\"a.png\"]" is no image: give an address, a path or a file object`},
+		{"no text", " ", dir, `" " is no image: give an address, a path or a file object`},
+		{"no host", "http:///a.png", dir, `"http:///a.png" is no address`},
+		{"no such file", "none.png", dir, `stat ` + filepath.Join(dir, "none.png") + `: no such file or directory`},
+		{"a folder", "folder", dir, filepath.Join(dir, "folder") + ` is no file`},
+		{"no regular file", "socket", dir, filepath.Join(dir, "socket") + ` is no file`},
+		{"no files are read", "a.png", "", `files are not read here, so "a.png" cannot be; give an address or a file object`},
+		{"an absolute path where no files are read", filepath.Join(dir, "exact"), "", `files are not read here, so ` + quote(filepath.Join(dir, "exact")) + ` cannot be; give an address or a file object`},
+		{"another kind", "text", dir, filepath.Join(dir, "text") + ` is neither PNG, JPEG, GIF nor WebP, but text/plain; charset=utf-8`},
+		{"an empty file", "empty", dir, filepath.Join(dir, "empty") + ` is neither PNG, JPEG, GIF nor WebP, but text/plain; charset=utf-8`},
+		{"too large", "large", dir, `the image has more than 20 MB`},
+		{"too large a file object", file(strings.Repeat("A", 2*maxImage)), dir, `the image has more than 20 MB`},
+		{"no base64", "data:image/png;base64,%%", dir, `the data is not base64: illegal base64 data at input byte 0`},
+		{"data of another kind", "data:text/plain,hello", dir, `the data is neither PNG, JPEG, GIF nor WebP, but text/plain; charset=utf-8`},
+		{"badly escaped", "data:image/png,%zz", dir, `the data is neither base64 nor escaped as in an address: invalid URL escape "%zz"`},
+		{"another object", map[string]any{"url": "x"}, dir, `the value is not {type: file, raw_bytes: ..., metadata: ...}`},
+		{"an object of another type", map[string]any{"type": "map", "raw_bytes": ""}, dir, `the value is not {type: file, raw_bytes: ..., metadata: ...}`},
+	} {
+		if _, err := readImage(c.v, c.dir); err == nil || err.Error() != c.want {
+			t.Errorf("%s: %v\n want: %s", c.name, err, c.want)
+		}
+	}
+}
+
+// looks is a pipeline that asks about the image of its input.
+func looks(typ, inputs string) string {
+	return `
+		picture: {type: input, inputs: {input_type: image}}
+		n: {type: ` + typ + `, inputs: {image: "{{ picture.image }}"` + inputs + `}}
+		out: {type: output, inputs: {value: "{{ n.response }}"}}
+	`
+}
+
+// content is what the user's message holds.
+func (q question) content(t testing.TB) (text, image string) {
+	t.Helper()
+	for _, m := range q.Messages {
+		var parts []struct {
+			Type  string
+			Text  string
+			Image struct{ URL string } `json:"image_url"`
+		}
+		if m.Role != "user" || json.Unmarshal(m.Content, &parts) != nil {
+			continue
+		}
+		for _, p := range parts {
+			text, image = text+p.Text, image+p.Image.URL
+		}
+	}
+	return text, image
+}
+
+func TestOpenAIVision(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	data := pictures(t)["image/png"]
+	if err := os.WriteFile(filepath.Join(dir, "a.png"), data, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	url := "data:image/png;base64," + base64.StdEncoding.EncodeToString(data)
+	object := map[string]any{"type": "file", "raw_bytes": base64.StdEncoding.EncodeToString(data), "metadata": map[string]any{"mime_type": "image/png"}}
+	for _, c := range []struct {
+		name  string
+		image any
+		want  string
+	}{
+		{"address", "http://host/a.png", "http://host/a.png"}, {"path", "a.png", url}, {"data", url, url}, {"file object", object, url},
+	} {
+		m := newModel(t, always("a dot"))
+		e := m.engine(t, Options{Dir: dir})
+		status := runToEnd(t, e, looks("llm_open_ai_vision", `, prompt: P, system: S, max_tokens: 9`), runner.Inputs{"picture": c.image})
+		if status.Err != nil {
+			t.Fatalf("%s: %v", c.name, status.Err)
+		}
+		same(t, "outputs", asJSON(status.Outputs), `{"out":"a dot"}`)
+		q := m.questions()[0]
+		text, image := q.content(t)
+		same(t, c.name, []string{q.Model, q.says("system"), text, image, q.key}, []string{"gpt-4-vision-preview", "S", "P", c.want, "Bearer key-of-openai"})
+		same(t, "max_tokens", *q.MaxTokens, 9)
+	}
+}
+
+func TestVisionOptions(t *testing.T) {
+	t.Parallel()
+	const address = "http://host/a.png"
+	m := newModel(t, always(`{"a": 1}`))
+	e := m.engine(t, Options{})
+	status := runToEnd(t, e, looks("llm_open_ai_vision", `, prompt: P, system: S, provider: x, model: gpt-5, use_personal_api_key: true, api_key: mine, json_response: true, json_schema: '{"type": "object"}', sampling: {temperature: 0}`),
+		runner.Inputs{"picture": address})
+	if status.Err != nil {
+		t.Fatal(status.Err)
+	}
+	q := m.questions()[0]
+	same(t, "request", []any{q.Model, q.key, q.ResponseFormat.Type, *q.Temperature}, []any{"gpt-5", "Bearer mine", "json_schema", 0.0})
+
+	m.answer = always("no JSON")
+	status = runToEnd(t, e, looks("llm_open_ai_vision", `, prompt: P, system: S, json_response: true`), runner.Inputs{"picture": address})
+	wantSuffix(t, status.Err, `it is not JSON: "no JSON"`)
+
+	m.answer = pieces("a", "b")
+	chunks, status := heard(t, e, `
+		picture: {type: input, inputs: {input_type: image}}
+		n: {type: llm_open_ai_vision, inputs: {image: "{{ picture.image }}", prompt: P, system: S, stream: true}}
+		live: {type: output, inputs: {output_type: stream<string>, value: "{{ n.response }}"}}
+		out: {type: output, inputs: {value: "{{ n.response_deltas }} {{ n.tokens_used }}"}}
+	`, runner.Inputs{"picture": address})
+	if status.Err != nil {
+		t.Fatal(status.Err)
+	}
+	same(t, "chunks", chunks[:4], []string{"n.response= a", "live= a", "n.response= b", "live= b"})
+	same(t, "outputs", asJSON(status.Outputs), `{"live":"ab","out":"ab 15"}`)
+}
+
+func TestAnthropicVision(t *testing.T) {
+	t.Parallel()
+	m := newMessages(t, "a dot")
+	data := base64.StdEncoding.EncodeToString(pictures(t)["image/gif"])
+	status := runToEnd(t, m.engine(t, Options{}), looks("llm_anthropic_vision", ``), runner.Inputs{"picture": "data:image/png;base64," + data})
+	if status.Err != nil {
+		t.Fatal(status.Err)
+	}
+	same(t, "outputs", asJSON(status.Outputs), `{"out":"a dot"}`)
+	var body struct {
+		Model    string
+		Messages []struct {
+			Content []struct {
+				Type   string
+				Source struct {
+					Data string
+					MIME string `json:"media_type"`
+				}
+			}
+		}
+	}
+	if err := json.Unmarshal([]byte(m.body()), &body); err != nil {
+		t.Fatal(err)
+	}
+	same(t, "model", body.Model, "claude-3-haiku-20240307")
+	same(t, "image", []string{body.Messages[0].Content[0].Source.MIME, body.Messages[0].Content[0].Source.Data}, []string{"image/gif", data})
+}
+
+func TestGoogleVision(t *testing.T) {
+	t.Parallel()
+	m := newModel(t, always("a dot"))
+	e := New(Options{Env: func(name string) (string, bool) {
+		v, ok := map[string]string{"GOOGLE_GEMINI_BASE_URL": m.URL, "GEMINI_API_KEY": "key-of-google"}[name]
+		return v, ok
+	}})
+	status := runToEnd(t, e, looks("llm_google_vision", `, prompt: P`), runner.Inputs{"picture": "https://host/a.png"})
+	if status.Err != nil {
+		t.Fatal(status.Err)
+	}
+	q := m.questions()[0]
+	text, image := q.content(t)
+	same(t, "request", []string{q.Model, q.key, text, image}, []string{"gemini-pro-vision", "Bearer key-of-google", "P", "https://host/a.png"})
+}
+
+// What is wrong with an image is the run's failure, and costs nothing.
+func TestVisionOfNoImage(t *testing.T) {
+	t.Parallel()
+	m := newModel(t, always("a dot"))
+	status := runToEnd(t, m.engine(t, Options{}), looks("llm_open_ai_vision", `, prompt: P, system: S`), runner.Inputs{"picture": "a.png"})
+	checkError(t, status.Err, `node n (llm_open_ai_vision): input "image": files are not read here, so "a.png" cannot be; give an address or a file object`)
+	same(t, "requests", len(m.questions()), 0)
+
+	e := New(Options{Env: func(string) (string, bool) { return "", false }})
+	for typ, variable := range map[string]string{"llm_open_ai_vision": "OPENAI_API_KEY", "llm_anthropic_vision": "ANTHROPIC_API_KEY", "llm_google_vision": "GEMINI_API_KEY"} {
+		inputs := `, prompt: P`
+		if typ == "llm_open_ai_vision" {
+			inputs += `, system: S`
+		}
+		lacks := e.Lacks(parsePipeline(t, looks(typ, inputs)))
+		if len(lacks) != 1 || !strings.Contains(lacks[0].Message, variable) {
+			t.Errorf("%s lacks %v", typ, lacks)
+		}
+	}
+}
