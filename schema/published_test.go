@@ -89,11 +89,12 @@ func TestBothAccept(t *testing.T) {
 	s := published(t)
 	valid, _ := filepath.Glob("../testdata/valid/*.yaml")
 	examples, _ := filepath.Glob("../examples/*/*.yaml")
+	single, _ := filepath.Glob("../examples/*.yaml")
 	examples = slices.DeleteFunc(examples, func(path string) bool { return filepath.Base(path) == "pipeline.yaml" })
 	if len(valid) < 6 || len(examples) == 0 {
 		t.Fatalf("%d valid files, %d examples", len(valid), len(examples))
 	}
-	for _, path := range append(valid, examples...) {
+	for _, path := range slices.Concat(valid, examples, single) {
 		if err := s.Validate(document(t, path)); err != nil {
 			t.Errorf("the published schema rejects %s: %#v", path, err)
 		}

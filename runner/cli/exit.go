@@ -42,6 +42,8 @@ func codeOf(outcome runner.Outcome, err error, interruptCode int) int {
 		return exitUsage
 	case outcome.Stopped == runner.Interrupted:
 		return interruptCode
+	case outcome.Stopped == runner.Unreachable || outcome.Stopped == runner.Denied:
+		return exitBackend
 	case outcome.Stopped != runner.NotStopped:
 		return exitStopped
 	}

@@ -16,7 +16,7 @@ func newGraph(std streams) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:               "graph FILE",
 		Short:             "print the pipeline as a Mermaid flowchart",
-		Args:              exactly("FILE"),
+		Args:              oneFile,
 		ValidArgsFunction: batchFileArgs,
 		RunE: func(_ *cobra.Command, args []string) error {
 			file, problems, err := o.read(args[0], std)

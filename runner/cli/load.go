@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"maps"
 	"os"
+	"path/filepath"
 	"slices"
 	"strings"
 
@@ -19,6 +20,8 @@ import (
 type fileOptions struct {
 	envFiles []string
 	sets     []string
+
+	env spec.Environment // of the file that was read last: the process's, then the files'
 }
 
 func (o *fileOptions) flags(cmd *cobra.Command) {
@@ -28,23 +31,27 @@ func (o *fileOptions) flags(cmd *cobra.Command) {
 
 // load reads a batch file and checks it for its backend. Warnings go to warn;
 // anything else that is wrong is the error.
-func (o *fileOptions) load(path string, std streams, warn func(schema.Problems)) (*spec.File, *engine.Engine, error) {
+func (o *fileOptions) load(path string, std streams, warn func(schema.Problems)) (*spec.File, error) {
 	file, problems, err := o.read(path, std)
 	if err != nil {
-		return nil, nil, err
+		return nil, err
 	}
-	backend := engine.New()
 	if errs, _ := problems.Split(); len(errs) == 0 && file.Run.Backend == "local" {
-		problems = append(problems, backend.Check(file.Pipeline)...)
+		problems = append(problems, engine.New(o.engine(file)).Check(file.Pipeline)...)
 	}
 	errs, warnings := problems.Split()
 	if len(warnings) > 0 {
 		warn(warnings)
 	}
 	if len(errs) > 0 {
-		return nil, nil, &exitError{exitUsage, errs}
+		return nil, &exitError{exitUsage, errs}
 	}
-	return file, backend, nil
+	return file, nil
+}
+
+// engine is what the embedded engine works with for a batch file.
+func (o *fileOptions) engine(file *spec.File) engine.Options {
+	return engine.Options{Env: o.env, Dir: filepath.Dir(file.Path), Prices: file.Run.Prices}
 }
 
 // read reads a batch file; whether its backend can run it is not looked at.
@@ -57,14 +64,14 @@ func (o *fileOptions) read(path string, std streams) (*spec.File, schema.Problem
 		}
 		maps.Copy(vars, read)
 	}
-	env := func(name string) (string, bool) {
+	o.env = func(name string) (string, bool) {
 		if v, ok := os.LookupEnv(name); ok {
 			return v, true
 		}
 		v, ok := vars[name]
 		return v, ok
 	}
-	file, problems := spec.Load(path, spec.Options{Env: env, Set: o.sets})
+	file, problems := spec.Load(path, spec.Options{Env: o.env, Set: o.sets})
 	if file != nil {
 		std.err.redact = file.Redactor
 	}

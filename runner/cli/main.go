@@ -47,6 +47,7 @@ func newRoot(std streams) *cobra.Command {
 		Use:   "nightshift",
 		Short: "run batches of inputs through LLM pipelines, declared in one YAML file",
 		Example: `  nightshift run batch.yaml             run every batch of the file, write one JSON line per input
+  nightshift stream batch.yaml -i k=v   run the pipeline once, and watch what its nodes make
   nightshift validate batch.yaml        find everything that is wrong with it, run nothing
   nightshift plan batch.yaml            show what would be saved and run
   nightshift nodes text                 what a node type takes and gives`,
@@ -64,7 +65,7 @@ func newRoot(std streams) *cobra.Command {
 	root.SetFlagErrorFunc(func(cmd *cobra.Command, err error) error {
 		return fmt.Errorf("%w; see %s --help", err, cmd.CommandPath())
 	})
-	root.AddCommand(newRun(std), newValidate(std), newPlan(std), newSchema(std), newGraph(std), newNodes(std), newVersion(std))
+	root.AddCommand(newRun(std), newStream(std), newValidate(std), newPlan(std), newSchema(std), newGraph(std), newNodes(std), newCache(std), newVersion(std))
 	return root
 }
 

@@ -18,10 +18,10 @@ func newPlan(std streams) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:               "plan FILE",
 		Short:             "show what would be saved and run, and in which order",
-		Args:              exactly("FILE"),
+		Args:              oneFile,
 		ValidArgsFunction: batchFileArgs,
 		RunE: func(_ *cobra.Command, args []string) error {
-			file, _, err := o.load(args[0], std, std.err.warn)
+			file, err := o.load(args[0], std, std.err.warn)
 			if err != nil {
 				return err
 			}

@@ -9,6 +9,7 @@ import (
 	"strings"
 	"testing"
 
+	"nightshift/runner/engine/llm"
 	"nightshift/schema"
 	"nightshift/spec"
 )
@@ -34,6 +35,9 @@ func TestReadme(t *testing.T) {
 		}
 	}
 	write("questions.txt", "why?\n")
+	write("articles.txt", "The sea is deep.\nThe sky is high.\n")
+	model := serveModel(t, 0, never)
+	t.Setenv("OLLAMA_HOST", model.URL)
 	shell(t, dir, "mkdir bin && ln -s "+os.Args[0]+" bin/nightshift")
 
 	ran := map[string]int{}
@@ -122,6 +126,11 @@ func TestReadmeTables(t *testing.T) {
 	} {
 		if !strings.Contains(string(text), "| `"+key+"` | `"+value+"`") {
 			t.Errorf("the README does not say that %s is %s", key, value)
+		}
+	}
+	for _, name := range llm.Providers() {
+		if !strings.Contains(string(text), "`"+name+"`") {
+			t.Errorf("the README does not name provider %s", name)
 		}
 	}
 	for _, code := range []int{exitOK, exitItems, exitUsage, exitStopped, exitBackend, exitResults} {

@@ -47,7 +47,7 @@ file. Ctrl-C lets the runs that are under way end; a second one terminates them.
 Exit codes: 0 all items succeeded · 1 some did not · 2 wrong usage or an invalid
 batch file · 3 stopped by a limit · 4 backend unreachable · 6 results cannot be
 written · 130 and 143 interrupted.`,
-		Args:              exactly("FILE"),
+		Args:              oneFile,
 		ValidArgsFunction: batchFileArgs,
 		RunE: func(cmd *cobra.Command, args []string) error {
 			if err := o.validate(cmd); err != nil {
@@ -94,27 +94,27 @@ type job struct {
 
 func (o *runOptions) run(ctx context.Context, path string, std streams) error {
 	began := time.Now()
-	file, backend, err := o.load(path, std, func(warnings schema.Problems) { o.notice(std, warnings.Error()) })
+	file, err := o.load(path, std, func(warnings schema.Problems) { o.notice(std, warnings.Error()) })
 	if err != nil {
 		return err
 	}
-	if file.Run.Backend != "local" {
-		return &exitError{exitUsage, fmt.Errorf("backend %s is not in this version of nightshift; backend local is", file.Run.Backend)}
+	if err := o.ready(file, std); err != nil {
+		return err
 	}
 	jobs, err := o.jobs(file, began, std)
 	if err != nil {
 		return err
 	}
+	backend, release, err := o.backend(file, func(message string) { o.notice(std, o.belowBar(std, message)) })
+	if err != nil {
+		return err
+	}
+	defer release()
 	saved, err := backend.Save(ctx, file.Pipeline, runner.SaveOptions{})
 	if err != nil {
 		return &exitError{exitBackend, fmt.Errorf("cannot save pipeline %s: %w", file.Pipeline.Name, err)}
 	}
-	signals := watchSignals(ctx, func(message string) {
-		if std.err.isTerminal() && o.logFormat == "" {
-			message = "\n" + message // below the bar and the ^C
-		}
-		o.say(std, message)
-	})
+	signals := watchSignals(ctx, func(message string) { o.say(std, o.belowBar(std, message)) })
 	defer signals.stop()
 	code := exitOK
 	for i, j := range jobs {
@@ -129,7 +129,7 @@ func (o *runOptions) run(ctx context.Context, path string, std streams) error {
 			code = gravest(code, interruptCode(signals.ctx)) // batches are left, although this one ended
 			break
 		}
-		if code == exitStopped {
+		if code == exitStopped || code == exitBackend {
 			break
 		}
 	}
@@ -179,6 +179,8 @@ func (o *runOptions) jobs(file *spec.File, began time.Time, std streams) ([]job,
 			Concurrency:  concurrency,
 			Timeout:      file.Run.Timeout,
 			PollInterval: file.Run.PollInterval,
+			Retry:        file.Run.Retry,
+			FreshAnswers: o.fresh,
 			Deadline:     deadline,
 			Stdin:        std.in,
 			Redactor:     file.Redactor,
@@ -264,7 +266,18 @@ func (o *runOptions) runBatch(ctx context.Context, j job, backend *engine.Engine
 	} else if err == nil && !outcome.Left && outcome.Total() == 0 {
 		err = schema.Problems{j.plan.Batch.Empty()}
 	}
+	if outcome.Cause != nil && err == nil {
+		err = fmt.Errorf("batch %s: all runs failed alike, so no more are started: %w; %s", j.plan.Batch.Name, outcome.Cause, whatToMend[outcome.Stopped])
+		return codeOf(outcome, nil, 0), err
+	}
 	return codeOf(outcome, err, interruptCode(ctx)), err
+}
+
+// whatToMend is what a user can do about a batch whose runs all failed alike.
+var whatToMend = map[runner.StopReason]string{
+	runner.Denied:      "check the key, and what it may do",
+	runner.Unreachable: "check the address, the network, and whether the server runs",
+	runner.AllAlike:    "mend the batch file",
 }
 
 func (o *runOptions) openResults(j job, std streams) (*runner.ResultsFile, error) {

@@ -37,6 +37,15 @@ func (o *runOptions) say(std streams, message string) {
 	fmt.Fprintln(std.err, message)
 }
 
+// belowBar puts a message on a line of its own where a progress bar, and a ^C,
+// may stand.
+func (o *runOptions) belowBar(std streams, message string) string {
+	if std.err.isTerminal() && o.logFormat == "" {
+		return "\n" + message
+	}
+	return message
+}
+
 // sinks are what the user sees while a batch runs.
 func (o *runOptions) sinks(j job, std streams) []runner.Sink {
 	logger := o.logger(std)

@@ -3,9 +3,11 @@ package cli
 import (
 	"bytes"
 	"io/fs"
+	"net/http/httptest"
 	"os"
 	"path/filepath"
 	"strconv"
+	"sync"
 	"testing"
 
 	"github.com/rogpeppe/go-internal/testscript"
@@ -30,7 +32,9 @@ const asCommand = "NIGHTSHIFT_TEST_AS_COMMAND"
 //
 //	exits CODE COMMAND...      the command must exit with exactly that code
 //	results FILE N [STATUS]    N lines, all of the schema's form, with that status
-//	example FOLDER             copies a folder of the examples to the script's own
+//	example NAME               copies a folder or file of the examples to the script's own
+//	model                      starts a server that answers like a provider; $MODEL is its address
+//	asked N                    it was asked N times since this was last looked at
 func TestScripts(t *testing.T) {
 	root, err := filepath.Abs("../..")
 	if err != nil {
@@ -48,6 +52,8 @@ func TestScripts(t *testing.T) {
 			"results": checkResults,
 			"exits":   exits,
 			"example": copyExample,
+			"model":   startModel,
+			"asked":   asked,
 		},
 	})
 }
@@ -111,7 +117,38 @@ func copyExample(ts *testscript.TestScript, neg bool, args []string) {
 	if neg || len(args) != 1 {
 		ts.Fatalf("usage: example FOLDER")
 	}
-	ts.Check(copyWithoutResults(ts.MkAbs(args[0]), filepath.Join(ts.Getenv("EXAMPLES"), args[0])))
+	from := filepath.Join(ts.Getenv("EXAMPLES"), args[0])
+	if filepath.Ext(from) == ".yaml" {
+		ts.Check(os.WriteFile(ts.MkAbs(args[0]), []byte(ts.ReadFile(from)), 0o600))
+		return
+	}
+	ts.Check(copyWithoutResults(ts.MkAbs(args[0]), from))
+}
+
+// models are the servers of scripts, by the script's folder.
+var models sync.Map
+
+func startModel(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) != 0 {
+		ts.Fatalf("usage: model")
+	}
+	s := &modelServer{again: "0.05", refuse: byWord, asked: map[string]int{}}
+	s.Server = httptest.NewServer(s)
+	ts.Defer(s.Close)
+	models.Store(ts.Getenv("WORK"), s)
+	ts.Setenv("MODEL", s.URL)
+	ts.Setenv("OPENAI_BASE_URL", s.URL+"/v1")
+	ts.Setenv("OLLAMA_HOST", s.URL)
+}
+
+func asked(ts *testscript.TestScript, neg bool, args []string) {
+	s, ok := models.Load(ts.Getenv("WORK"))
+	if neg || len(args) != 1 || !ok {
+		ts.Fatalf("usage: asked N, after model")
+	}
+	if n := s.(*modelServer).takeRequests(); strconv.Itoa(n) != args[0] {
+		ts.Fatalf("asked %d times, not %s", n, args[0])
+	}
 }
 
 // copyWithoutResults copies a folder of the examples; who has tried them has

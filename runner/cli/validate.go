@@ -47,7 +47,7 @@ func (o *fileOptions) validate(path string, std streams, quiet bool) error {
 	if quiet {
 		warn = func(schema.Problems) {}
 	}
-	file, _, err := o.load(path, std, warn)
+	file, err := o.load(path, std, warn)
 	if err != nil {
 		return err
 	}
@@ -88,15 +88,13 @@ func atLeastOne(name string) cobra.PositionalArgs {
 	}
 }
 
-// exactly is cobra.ExactArgs(1) with a message that says which argument.
-func exactly(name string) cobra.PositionalArgs {
-	return func(cmd *cobra.Command, args []string) error {
-		switch {
-		case len(args) == 0:
-			return fmt.Errorf("%s is missing; usage: %s", name, cmd.UseLine())
-		case len(args) > 1:
-			return fmt.Errorf("too many arguments; usage: %s", cmd.UseLine())
-		}
-		return nil
+// oneFile is cobra.ExactArgs(1) with a message that says which argument.
+func oneFile(cmd *cobra.Command, args []string) error {
+	switch {
+	case len(args) == 0:
+		return fmt.Errorf("FILE is missing; usage: %s", cmd.UseLine())
+	case len(args) > 1:
+		return fmt.Errorf("too many arguments; usage: %s", cmd.UseLine())
 	}
+	return nil
 }
