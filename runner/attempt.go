@@ -22,8 +22,8 @@ func (r *run) attempt(ctx context.Context, t *task) {
 	}
 	status, err := r.execute(runCtx, t)
 	if status.Suspended != nil && r.resumer == nil {
-		r.terminate(ctx, t.handle)
-		status = Status{State: Failed, Err: errSuspended}
+		terminate(ctx, r.backend, t.handle)
+		status = Status{State: Failed, Err: errSuspended, Usage: status.Usage}
 	}
 	ended := err == nil && status.State.Ended()
 	switch {
@@ -31,10 +31,9 @@ func (r *run) attempt(ctx context.Context, t *task) {
 		r.interrupt(ctx, t)
 		return
 	case errors.Is(context.Cause(runCtx), errTimeout) && !ended:
-		r.terminate(ctx, t.handle)
+		terminate(ctx, r.backend, t.handle)
 		err = fmt.Errorf("%w of %v and was terminated", errTimeout, r.Timeout)
-		result := Result{Status: TimedOut, Error: &ErrorInfo{Class: classTimedOut, Message: err.Error()}, Usage: r.usage(ctx, t.handle)}
-		r.breaker.ended(err, func() { r.finish(t, result) })
+		r.end(t, err, Result{Status: TimedOut, Error: &ErrorInfo{Class: classTimedOut, Message: err.Error()}, Usage: r.usage(ctx, t.handle)})
 		return
 	case err == nil && status.Suspended != nil:
 		if status.Err = r.park(ctx, t, *status.Suspended); status.Err == nil {
@@ -57,7 +56,7 @@ func (r *run) attempt(ctx context.Context, t *task) {
 	if r.breaker.met(err, 1) {
 		r.stop(Broken)
 	}
-	r.breaker.ended(err, func() { r.finish(t, result) })
+	r.end(t, err, result)
 }
 
 // park puts a task whose run was suspended aside until it is worth another try.
@@ -69,10 +68,10 @@ func (r *run) park(ctx context.Context, t *task, s Suspension) error {
 	}
 	pause, err := t.trouble.meet(s.Err, &r.Retry, s.At, random)
 	if err != nil {
-		r.terminate(ctx, t.handle)
+		terminate(ctx, r.backend, t.handle)
 		return err
 	}
-	if r.breaker.met(s.Err, t.trouble.failures) {
+	if r.breaker.met(s.Err, t.trouble.unreached) {
 		r.stop(Broken)
 	}
 	t.due = s.At.Add(pause)
@@ -157,7 +156,7 @@ func (r *run) interrupt(ctx context.Context, t *task) {
 	r.left.Store(true)
 	if t.handle.TaskID != "" {
 		r.interrupted.Add(1)
-		r.terminate(ctx, t.handle)
+		terminate(ctx, r.backend, t.handle)
 	}
 }
 
@@ -173,17 +172,20 @@ func (r *run) abandon(ctx context.Context) {
 	_ = r.group.Wait()
 }
 
-func (r *run) terminate(ctx context.Context, h Handle) {
-	if h.TaskID == "" {
-		return
-	}
-	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), terminateWithin)
-	defer cancel()
-	_ = r.backend.Terminate(ctx, h) // best effort: the item's fate is decided already
+// end gives a task its result, unless the whole batch turns out to be in trouble
+// of which err is a part.
+func (r *run) end(t *task, err error, result Result) {
+	r.complete(t, &result) // its end is now, however late it is written
+	r.breaker.ended(err, func() { r.finish(&result) })
 }
 
-// finish completes the result of a task and sends it off.
-func (r *run) finish(t *task, result Result) {
+// finish sends a result off.
+func (r *run) finish(result *Result) {
+	r.emit(Event{Kind: Finished, Time: result.FinishedAt, ID: result.ID, Result: result})
+}
+
+// complete adds to a result what is known of its task.
+func (r *run) complete(t *task, result *Result) {
 	result.ID, result.Index, result.Batch = t.item.ID, t.item.Index, r.Batch.Name
 	result.Generation = r.Generation
 	result.Inputs, result.Digest = t.item.Inputs, t.item.Digest
@@ -192,5 +194,4 @@ func (r *run) finish(t *task, result Result) {
 	if !result.StartedAt.IsZero() {
 		result.Duration = result.FinishedAt.Sub(result.StartedAt)
 	}
-	r.emit(Event{Kind: Finished, Time: result.FinishedAt, ID: result.ID, Result: &result})
 }

@@ -146,8 +146,7 @@ func (f *feeder) await(stopCtx context.Context, wait time.Duration, idle bool) *
 
 // reject ends an item that cannot be run.
 func (f *feeder) reject(it item) {
-	f.finish(&task{item: it}, Result{
-		Status: Failed,
-		Error:  &ErrorInfo{Class: it.Err.Class, Message: it.Err.Error()},
-	})
+	result := Result{Status: Failed, Error: &ErrorInfo{Class: it.Err.Class, Message: it.Err.Error()}}
+	f.complete(&task{item: it}, &result)
+	f.finish(&result)
 }

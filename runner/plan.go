@@ -34,7 +34,7 @@ type Plan struct {
 // Outcome is how a batch ended.
 type Outcome struct {
 	Counts      map[State]int // results written, by status
-	Interrupted int           // items that were started but have no result
+	Interrupted int           // runs that were terminated, and whose items have no result
 	Left        bool          // whether items may be left that were not ended
 	Stopped     StopReason
 	Cause       error // of a batch that was stopped as all runs failed alike: how

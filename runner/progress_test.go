@@ -100,8 +100,8 @@ func TestBar(t *testing.T) {
 	} {
 		t.Run(fmt.Sprint(total), func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
-				var out bytes.Buffer // not locked: nothing may be drawn on the side
-				plan := newPlan(t, "a 1s", "b 2s", "c 3s fail", "d 4s")
+				var out bytes.Buffer                                            // not locked: nothing may be drawn on the side
+				plan := newPlan(t, "a 1500ms", "b 2500ms", "c 3s fail", "d 4s") // no end at a whole second, when it is drawn
 				plan.Total = total
 				if _, err := Run(t.Context(), plan, waiting{newFake(t)}, &memory{}, &Bar{Out: &out}); err != nil {
 					t.Error(err)

@@ -25,9 +25,10 @@ type trouble struct {
 
 // counts are the tries at one node that came to nothing.
 type counts struct {
-	since    time.Time // of the first time
-	refusals int       // too many calls, says the other side
-	failures int       // other transient failures
+	since     time.Time // of the first time
+	refusals  int       // too many calls, says the other side
+	failures  int       // other transient failures
+	unreached int       // of these, there was no answer at all
 }
 
 // meet counts an error that may pass, and tells how long to wait before the run
@@ -50,6 +51,9 @@ func (t *trouble) meet(err error, retry *Retry, now time.Time, random func() flo
 		tries = t.refusals
 	} else {
 		t.failures++
+		if c, ok := errors.AsType[*ConnectionError](err); ok && !c.Began {
+			t.unreached++
+		}
 		if tries = t.failures; tries >= retry.MaxAttempts {
 			return 0, fmt.Errorf("given up after %d %s: %w", tries, plural(tries, "try", "tries"), err)
 		}

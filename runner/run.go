@@ -48,14 +48,17 @@ func Run(ctx context.Context, plan *Plan, backend Backend, recorder Recorder, si
 	r.abandon(ctx)
 
 	outcome := Outcome{Counts: count.counts, Interrupted: int(r.interrupted.Load())}
+	broken, cause := r.breaker.close()
+	if broken != NotStopped {
+		r.left.Store(true) // items that failed alike have no result
+	}
 	if reason, ok := errors.AsType[stopCause](context.Cause(stopCtx)); ok && r.left.Load() {
 		outcome.Stopped = StopReason(reason)
 	} else if ctx.Err() != nil && r.left.Load() {
 		outcome.Stopped = Interrupted
 	}
-	if reason, err := r.breaker.close(); reason != NotStopped {
-		r.left.Store(true)
-		outcome.Stopped, outcome.Cause = reason, err
+	if broken != NotStopped && outcome.Stopped != Interrupted { // who interrupts knows why it ends
+		outcome.Stopped, outcome.Cause = broken, cause
 	}
 	outcome.Left = r.left.Load() || sourceErr != nil
 	r.emit(Event{Kind: Ended, Outcome: &outcome})

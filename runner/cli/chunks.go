@@ -131,6 +131,9 @@ func (t *chunkText) end(_ runner.Handle, status runner.Status) error {
 // been talked into writing it.
 func printable(text string) string {
 	return strings.Map(func(r rune) rune {
+		if r == '\r' {
+			return -1 // of \r\n
+		}
 		if r < ' ' && r != '\n' && r != '\t' || r >= 0x7f && r < 0xa0 {
 			return '\ufffd'
 		}
