@@ -67,7 +67,7 @@ func TestLLM(t *testing.T) {
 		{name: "no such provider", node: `prompt: P, provider: "{{ v.a }}", model: m`, given: `{"a": "opnai"}`, err: `provider "opnai" is unknown; did you mean "openai"?`},
 		{name: "no model", node: `prompt: P, provider: openai, model: "{{ v.a }}"`, given: `{"a": ""}`, err: `no model of openai is given`},
 		{name: "no number", node: `prompt: P, top_p: "{{ v.a }}"` + onModel, given: `{"a": "much"}`, err: `input "top_p": "much" is not a number`},
-		{name: "no schema", node: `prompt: P, json_response: true, json_schema: "{{ v.a }}"` + onModel, given: `{"a": "{"}`, err: `unexpected EOF`},
+		{name: "no schema", node: `prompt: P, json_response: true, json_schema: "{{ v.a }}"` + onModel, given: `{"a": "{"}`, err: `unexpected end of JSON input`},
 		{name: "no address", node: `prompt: P, base_url: "{{ v.a }}"` + onModel, given: `{"a": "here"}`, err: `base_url must begin with http:// or https:// and name a host`},
 	})
 }
