@@ -16,7 +16,7 @@ type APIError struct {
 	Message    string        // in the words of the one who answered
 	RetryAfter time.Duration // how long it asks to be left alone; 0: it does not say
 	Limits     Limits
-	Final      bool // not to be tried again whatever the status says, such as a 429 for an empty account
+	Account    bool // the key, or the account behind it, is the matter, whatever the status says: not to be tried again
 }
 
 // Limits is what a refusal says is too much.
@@ -35,17 +35,16 @@ func (e *APIError) Error() string {
 }
 
 // Refused tells whether there were too many calls: the same call may be taken later.
-func (e *APIError) Refused() bool { return e.StatusCode == http.StatusTooManyRequests && !e.Final }
+func (e *APIError) Refused() bool { return e.StatusCode == http.StatusTooManyRequests && !e.Account }
 
 // Denied tells whether the key, or what it may do, is the matter.
 func (e *APIError) Denied() bool {
-	return e.StatusCode == http.StatusUnauthorized || e.StatusCode == http.StatusForbidden || e.StatusCode == http.StatusPaymentRequired ||
-		e.StatusCode == http.StatusTooManyRequests && e.Final
+	return e.Account || e.StatusCode == http.StatusUnauthorized || e.StatusCode == http.StatusForbidden || e.StatusCode == http.StatusPaymentRequired
 }
 
 // Transient tells whether the same call may succeed later.
 func (e *APIError) Transient() bool {
-	return !e.Final && (e.Refused() || e.StatusCode == http.StatusRequestTimeout || e.StatusCode >= 500)
+	return !e.Account && (e.Refused() || e.StatusCode == http.StatusRequestTimeout || e.StatusCode >= 500)
 }
 
 // ConnectionError says that a call had no HTTP answer, or not a whole one.
@@ -54,6 +53,7 @@ type ConnectionError struct {
 	Endpoint string // host and path, without the query
 	Timeout  bool
 	Began    bool // the answer had begun: the call was taken
+	Foreign  bool // it is whole, but nothing that the other side would say
 	Err      error
 }
 
@@ -64,7 +64,10 @@ func (e *ConnectionError) Unwrap() error { return e.Err }
 
 // HeldBack says that a call was not made: a limiter keeps it for later. Nothing
 // was refused, and nothing was paid.
-type HeldBack struct{ For time.Duration }
+type HeldBack struct {
+	For   time.Duration
+	Taken time.Time // when a call like it was last taken; zero: never
+}
 
 func (e *HeldBack) Error() string {
 	return fmt.Sprintf("held back for %v, as too many calls were refused", e.For)

@@ -21,7 +21,7 @@ func broken(began bool) *ConnectionError {
 // call was answered.
 var refusals = map[string]error{
 	"deny":     answered(401, "no such key"),
-	"quota":    &APIError{StatusCode: 429, Method: "POST", Endpoint: "models.test/v1/chat", Message: "the account is empty", Final: true},
+	"quota":    &APIError{StatusCode: 429, Method: "POST", Endpoint: "models.test/v1/chat", Message: "the account is empty", Account: true},
 	"unknown":  answered(404, "no such model"),
 	"garbled":  answered(400, "what is that"),
 	"too_long": answered(400, "too long"),
@@ -32,6 +32,8 @@ var refusals = map[string]error{
 //
 //	refuse429 refuse429=2s   too many calls, with that Retry-After
 //	fail503 closed lost      the other side failed, is not there, broke off its answer
+//	foreign                  who answers is somebody else
+//	park=2s idle=2s          it was not made; see fake
 func troubleOf(word, arg string) error {
 	switch word {
 	case "refuse429":
@@ -44,13 +46,21 @@ func troubleOf(word, arg string) error {
 		return broken(false)
 	case "lost":
 		return broken(true)
+	case "foreign":
+		err := broken(true)
+		err.Foreign = true
+		return err
+	case "park":
+		pause := duration(arg)
+		return &HeldBack{For: pause, Taken: time.Now().Add(max(pause, 1))}
+	case "idle":
+		return &HeldBack{For: duration(arg)}
 	}
 	return nil
 }
 
 func TestWhatAStatusMeans(t *testing.T) {
 	const refused, denied, transient = 1, 2, 4
-	final := map[int]int{401: denied, 402: denied, 403: denied, 429: denied}
 	for status, is := range map[int]int{
 		400: 0, 404: 0, 405: 0, 409: 0, 410: 0, 418: 0, 422: 0, 499: 0, 301: 0,
 		401: denied, 402: denied, 403: denied,
@@ -67,7 +77,7 @@ func TestWhatAStatusMeans(t *testing.T) {
 			return sum
 		}
 		want(t, fmt.Sprint(status), judge(&APIError{StatusCode: status}), is)
-		want(t, fmt.Sprint("final ", status), judge(&APIError{StatusCode: status, Final: true}), final[status])
+		want(t, fmt.Sprint("an account and ", status), judge(&APIError{StatusCode: status, Account: true}), denied)
 	}
 }
 
@@ -97,25 +107,27 @@ func TestClassOfAnError(t *testing.T) {
 		Class string
 		Code  int
 	}
-	other := func(status int, final bool) error { return &APIError{StatusCode: status, Final: final} }
+	account := func(status int) error { return &APIError{StatusCode: status, Account: true} }
 	for _, test := range []struct {
 		err    error
 		wanted class
 	}{
 		{errors.New("something"), class{"run_failed", 0}},
 		{classed{}, class{"bad_answer", 0}},
-		{&HeldBack{}, class{"run_failed", 0}},
+		{&HeldBack{}, class{"rate_limited", 0}},
 		{broken(false), class{"connection", 0}},
 		{broken(true), class{"connection", 0}},
+		{troubleOf("foreign", ""), class{"connection", 0}},
 		{answered(401, ""), class{"denied", 401}},
 		{answered(402, ""), class{"denied", 402}},
 		{answered(403, ""), class{"denied", 403}},
 		{answered(429, ""), class{"rate_limited", 429}},
-		{other(429, true), class{"denied", 429}},
+		{account(429), class{"denied", 429}},
+		{account(400), class{"denied", 400}},
 		{answered(408, ""), class{"unavailable", 408}},
 		{answered(500, ""), class{"unavailable", 500}},
 		{answered(529, ""), class{"unavailable", 529}},
-		{other(500, true), class{"run_failed", 500}},
+		{account(500), class{"denied", 500}},
 		{answered(400, ""), class{"bad_request", 400}},
 		{answered(422, ""), class{"bad_request", 422}},
 		{answered(404, ""), class{"run_failed", 404}},

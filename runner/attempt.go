@@ -14,13 +14,10 @@ const terminateWithin = 10 * time.Second
 // attempt starts (or resumes) the run of a task and sees it to its end: a
 // result, a place in the parked queue or, when the batch was interrupted, none.
 func (r *run) attempt(ctx context.Context, t *task) {
-	runCtx := ctx
-	if r.Timeout > 0 {
-		var cancel context.CancelFunc
-		runCtx, cancel = context.WithDeadlineCause(ctx, time.Now().Add(r.Timeout), errTimeout)
-		defer cancel()
-	}
+	runCtx, release := t.clock.start(ctx, r.Timeout)
 	status, err := r.execute(runCtx, t)
+	timedOut := errors.Is(context.Cause(runCtx), errTimeout)
+	release() // before it is parked: then the task is another's
 	if status.Suspended != nil && r.resumer == nil {
 		terminate(ctx, r.backend, t.handle)
 		status = Status{State: Failed, Err: errSuspended, Usage: status.Usage}
@@ -30,7 +27,7 @@ func (r *run) attempt(ctx context.Context, t *task) {
 	case ctx.Err() != nil && !ended:
 		r.interrupt(ctx, t)
 		return
-	case errors.Is(context.Cause(runCtx), errTimeout) && !ended:
+	case timedOut && !ended:
 		terminate(ctx, r.backend, t.handle)
 		err = fmt.Errorf("%w of %v and was terminated", errTimeout, r.Timeout)
 		r.end(t, err, Result{Status: TimedOut, Error: &ErrorInfo{Class: classTimedOut, Message: err.Error()}, Usage: r.usage(ctx, t.handle)})
@@ -53,9 +50,7 @@ func (r *run) attempt(ctx context.Context, t *task) {
 		err = status.Err
 		result.Error = describe(err, classRun)
 	}
-	if r.breaker.met(err, 1) {
-		r.stop(Broken)
-	}
+	r.breaker.met(err, 1)
 	r.end(t, err, result)
 }
 
@@ -66,16 +61,17 @@ func (r *run) park(ctx context.Context, t *task, s Suspension) error {
 	if random == nil {
 		random = rand.Float64
 	}
-	pause, err := t.trouble.meet(s.Err, &r.Retry, s.At, random)
+	pause, err := t.trouble.meet(&s, &r.Retry, random)
 	if err != nil {
 		terminate(ctx, r.backend, t.handle)
 		return err
 	}
-	if r.breaker.met(s.Err, t.trouble.unreached) {
-		r.stop(Broken)
-	}
 	t.due = s.At.Add(pause)
-	r.emit(Event{Kind: Parked, ID: t.item.ID, Attempt: t.attempt, Handle: t.handle, Until: t.due, Reason: s.Err.Error()})
+	for _, cause := range s.Errs {
+		r.breaker.met(cause, t.trouble.unreached())
+	}
+	cause, held := s.cause()
+	r.emit(Event{Kind: Parked, ID: t.item.ID, Attempt: t.attempt, Handle: t.handle, Until: t.due, Reason: cause.Error(), Held: held})
 	r.parked.add(t)
 	return nil
 }

@@ -58,28 +58,68 @@ func TestHowARunEnds(t *testing.T) {
 	}
 }
 
+// TestTimeout counts the time at work only: e has worked for 2 s when it is parked
+// or, where that is seen by polling, for 2.25 s.
 func TestTimeout(t *testing.T) {
-	variants := map[string]func(*fake) Backend{
-		"waiter": func(f *fake) Backend { return resuming{waiting{f}} },
-		"polled": func(f *fake) Backend { return pollResuming{f} },
+	variants := map[string]struct {
+		backend func(*fake) Backend
+		e       string
+	}{
+		"waiter": {func(f *fake) Backend { return resuming{waiting{f}} }, "7.5s"},
+		"polled": {func(f *fake) Backend { return pollResuming{f} }, "7.25s"},
 	}
 	for name, variant := range variants {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
-				plan := newPlan(t, "a hang", "b stuck", "c 7s", "d 3s park=1h 3s", "e 2s park=1s hang")
+				plan := newPlan(t, "a hang", "b stuck", "c 7s", "d 3s park=1h 2s", "e 2s park=1s hang")
 				plan.Timeout = 6*time.Second + 500*time.Millisecond
 				plan.Concurrency = 5
 				backend := newFake(t)
-				n := play(t, t.Context(), plan, variant(backend))
-				want(t, "terminated", backend.log("terminate"), []string{"6.5s terminate a", "6.5s terminate c", "9.5s terminate e"})
+				n := play(t, t.Context(), plan, variant.backend(backend))
+				want(t, "terminated", backend.log("terminate"), []string{"6.5s terminate a", "6.5s terminate c", variant.e + " terminate e"})
 				want(t, "timed out", n.ids(TimedOut), []string{"a", "b", "c", "e"})
-				want(t, "succeeded", n.ids(Succeeded), []string{"d"}) // being parked does not count
+				want(t, "succeeded", n.ids(Succeeded), []string{"d"})
 				a := n.results["a"]
 				want(t, "duration", a.Duration, plan.Timeout)
 				want(t, "error", a.Error, &ErrorInfo{Class: "timed_out", Message: "the run took longer than its timeout of 6.5s and was terminated"})
 			})
 		})
 	}
+}
+
+// TestTimeoutOfTroubledRuns: what a run waits for is bounded by the retry, and what
+// it works for, in all of its parts together, by the timeout.
+func TestTimeoutOfTroubledRuns(t *testing.T) {
+	for do, test := range map[string]struct {
+		status State
+		took   time.Duration
+	}{
+		"4s refuse429=10s 4s":                       {TimedOut, 15 * time.Second},
+		"4s refuse429=10s 900ms":                    {Succeeded, 14900 * time.Millisecond},
+		"4s refuse429=5m 500ms lost 600ms":          {TimedOut, 305 * time.Second},
+		"2s park=1h 2s park=1h 2s":                  {TimedOut, 2*time.Hour + 5*time.Second},
+		"1s refuse429=5m 1s refuse429=5m 2900ms":    {Succeeded, 604900 * time.Millisecond},
+		"1s refuse429=1m refuse429=1m refuse429 3s": {Succeeded, 124 * time.Second},
+	} {
+		t.Run(do, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				plan := newPlan(t, "a "+do)
+				plan.Timeout, plan.random = 5*time.Second, always(0)
+				n := play(t, t.Context(), plan, resuming{waiting{newFake(t)}})
+				want(t, "status", n.results["a"].Status, test.status)
+				want(t, "took", n.took, test.took)
+			})
+		})
+	}
+}
+
+// TestClockOfATaskThatIsParked is for the race detector: who parks a task may not
+// touch it any more, as another may have taken it.
+func TestClockOfATaskThatIsParked(t *testing.T) {
+	plan := newPlan(t, each(40, strings.Repeat("refuse429 ", 20))...)
+	plan.Concurrency, plan.Timeout, plan.random = 8, time.Minute, always(0)
+	n := play(t, t.Context(), plan, resuming{waiting{newFake(t)}})
+	want(t, "counts", n.Counts, map[State]int{Succeeded: 40})
 }
 
 // TestTimeoutDoesNotWaitForEver: the backend does not answer when the run is to

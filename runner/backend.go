@@ -5,6 +5,7 @@ package runner
 
 import (
 	"context"
+	"errors"
 	"time"
 
 	"nightshift/spec"
@@ -113,11 +114,22 @@ type Status struct {
 	Usage     *Usage         // of a run that asked models, whatever its state; nil where that is not known
 }
 
-// Suspension says that a run stopped at a call that was refused or broke off,
-// and can be resumed at that node.
+// Suspension says that a run stopped at calls that were refused or broke off, and
+// can be resumed at those nodes.
 type Suspension struct {
-	At  time.Time // when that was: what the other side asks to wait counts from here
-	Err error     // a *RunError around an *APIError, a *ConnectionError or a *HeldBack
+	At   time.Time // when that was: what the other side asks to wait counts from here
+	Errs []error   // of each such node a *RunError, around an *APIError, a *ConnectionError or a *HeldBack
+}
+
+// cause is the first error of a call that was made; where none was, the run is
+// held back.
+func (s *Suspension) cause() (err error, held bool) {
+	for _, err := range s.Errs {
+		if _, held := errors.AsType[*HeldBack](err); !held {
+			return err, false
+		}
+	}
+	return errors.Join(s.Errs[:1]...), true
 }
 
 // Usage is what the models of a run took. What an answer from the cache once

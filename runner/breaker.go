@@ -5,41 +5,66 @@ import (
 	"fmt"
 	"net/http"
 	"sync"
+	"time"
 )
 
-// How many failures alike it takes, and how many runs may be started in doubt.
+// How many failures alike it takes, and how many runs may be started in doubt. A
+// port may be closed for the instant in which a server is started anew: only who
+// fails after it has failed again, and nobody must have been reached for longer.
 const (
 	breakerFailures = 5
 	breakerProbes   = 4
+	breakerInstant  = 500 * time.Millisecond
+	breakerPatience = 1500 * time.Millisecond
 )
 
 // breaker ends a batch whose runs all fail alike before one has succeeded: a
 // bad key, a closed port, a model that does not exist. From the first such
-// failure on it is in doubt: few new runs are started, and results are held. The
-// first run that ends in another way dispels the doubt for good.
+// failure on it is in doubt: few new runs are started, results are held, and
+// those that were under way are waited for, as a failure is sooner there than an
+// answer. The first run that ends in another way dispels the doubt for good.
 type breaker struct {
+	stop func() // ends the batch
+
 	mu        sync.Mutex
 	dispelled bool
 	tripped   bool
 	kind      alike
 	err       error // the last of the failures
 	failures  int
-	again     bool // some task has failed like that more than once, or for good
+	since     time.Time // of the first of them
+	again     bool      // some task has failed like that again, or for good
+	early     int       // runs under way that were started before the first failure
 	probes    int
 	held      []func()
+	timer     *time.Timer
 }
 
 // alike is what failures have in common that are not the items' own.
 type alike struct {
-	reason StopReason
-	what   string
+	reason  StopReason
+	what    string
+	perItem bool // it may be that of each item, if they are few
+}
+
+// ReasonOf tells what kind of trouble an error means for all items, if any:
+// Unreachable, Denied or AllAlike.
+func ReasonOf(err error) StopReason {
+	kind, _ := alikeOf(err)
+	return kind.reason
 }
 
 // alikeOf gives what an error would have in common with those of other items;
 // ok is false where it may well be the item's own.
 func alikeOf(err error) (kind alike, ok bool) {
 	if c, ok := errors.AsType[*ConnectionError](err); ok {
-		return alike{Unreachable, c.Endpoint}, !c.Began
+		switch {
+		case c.Foreign:
+			return alike{reason: AllAlike, what: c.Endpoint}, true
+		case c.Began:
+			return alike{}, false
+		}
+		return alike{reason: Unreachable}, true
 	}
 	api, ok := errors.AsType[*APIError](err)
 	if !ok {
@@ -48,36 +73,78 @@ func alikeOf(err error) (kind alike, ok bool) {
 	what := fmt.Sprint(api.Endpoint, api.StatusCode)
 	switch {
 	case api.Denied():
-		return alike{Denied, what}, true
+		return alike{reason: Denied}, true
 	case api.StatusCode == http.StatusNotFound || api.StatusCode == http.StatusMethodNotAllowed || api.StatusCode == http.StatusGone:
-		return alike{AllAlike, what}, true
+		return alike{reason: AllAlike, what: what}, true
 	case api.StatusCode == http.StatusBadRequest || api.StatusCode == http.StatusUnprocessableEntity:
-		return alike{AllAlike, what + api.Message}, true
+		return alike{AllAlike, what + api.Message, true}, true
 	}
 	return alike{}, false
 }
 
-// met takes a failure, also one that will be tried again; tries is how often the
-// task has met it. It tells whether the batch should end.
-func (b *breaker) met(err error, tries int) (stop bool) {
+// enter counts a run that goes to work; leave is called when it is done with it,
+// for now or for good.
+func (b *breaker) enter() (leave func()) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
+	if b.failures > 0 {
+		return func() {}
+	}
+	b.early++
+	return func() {
+		b.mu.Lock()
+		defer b.mu.Unlock()
+		b.early--
+		b.judge()
+	}
+}
+
+// met takes a failure, also one that will be tried again; tries is how often the
+// task has met it.
+func (b *breaker) met(err error, tries int) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if b.dispelled || b.tripped {
+		return
+	}
 	kind, ok := alikeOf(err)
-	switch {
-	case b.dispelled || b.tripped || !ok:
-		return false
-	case b.failures > 0 && kind != b.kind:
+	if !ok {
+		// Whoever refuses, or fails, is there.
+		if _, answered := errors.AsType[*APIError](err); answered && b.kind.reason == Unreachable {
+			b.dispel()
+		}
+		return
+	}
+	if b.failures > 0 && kind != b.kind {
 		b.dispel()
-		return false
+		return
+	}
+	if b.failures == 0 {
+		b.since = time.Now()
 	}
 	b.kind, b.err = kind, err
 	b.failures++
-	b.again = b.again || tries > 1
-	// A port may be closed for the instant in which a server is started anew.
-	if b.failures >= breakerFailures && (kind.reason != Unreachable || b.again) {
+	b.again = b.again || tries > 1 && time.Since(b.since) >= breakerInstant
+	b.judge()
+}
+
+// judge trips the breaker when there is no more doubt. The breaker is locked.
+func (b *breaker) judge() {
+	passes := b.kind.reason == Unreachable
+	switch patience := breakerPatience - time.Since(b.since); {
+	case b.dispelled || b.tripped || b.failures < breakerFailures || b.early > 0 || passes && !b.again:
+	case passes && patience > 0:
+		if b.timer == nil {
+			b.timer = time.AfterFunc(patience, func() {
+				b.mu.Lock()
+				defer b.mu.Unlock()
+				b.judge()
+			})
+		}
+	default:
 		b.tripped = true
+		b.stop()
 	}
-	return b.tripped
 }
 
 // ended takes the end of a run; err is nil for a success. finish sends off the
@@ -85,14 +152,12 @@ func (b *breaker) met(err error, tries int) (stop bool) {
 func (b *breaker) ended(err error, finish func()) {
 	b.mu.Lock()
 	kind, ok := alikeOf(err)
-	switch same := ok && b.doubt() && kind == b.kind; {
-	case same && b.tripped: // the item gets no result: the failure is not its own
-		finish = func() {}
-	case same:
+	if ok && b.doubt() && kind == b.kind {
 		b.again = true // where there is one try only, nobody fails twice
 		b.held = append(b.held, finish)
 		finish = func() {}
-	case !b.tripped:
+		b.judge()
+	} else {
 		b.dispel()
 	}
 	b.mu.Unlock()
@@ -108,12 +173,11 @@ func (b *breaker) dispel() {
 	b.held = nil
 }
 
-// admits tells whether a run of a new item may be started; idle means that no
-// other could bring an answer.
-func (b *breaker) admits(idle bool) bool {
+// admits tells whether a run of a new item may be started.
+func (b *breaker) admits() bool {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	return idle || !b.doubt() || b.probes < breakerProbes
+	return !b.doubt() || b.probes < breakerProbes
 }
 
 // started counts a run of a new item.
@@ -128,16 +192,20 @@ func (b *breaker) started() {
 func (b *breaker) doubt() bool { return b.failures > 0 && !b.dispelled }
 
 // close tells, when no run is left, whether the batch failed as a whole: why,
-// and with which error. A handful of calls that were not understood are results
-// like others.
-func (b *breaker) close() (StopReason, error) {
+// and with which error; dropped means that items have no result for it. A handful
+// of calls that were not understood are results like others.
+func (b *breaker) close() (reason StopReason, dropped bool, err error) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	if !b.tripped && b.kind.reason == AllAlike {
+	if b.timer != nil {
+		b.timer.Stop()
+	}
+	if !b.tripped && b.kind.perItem {
 		b.dispel()
 	}
-	if b.dispelled || !b.tripped && len(b.held) == 0 {
-		return NotStopped, nil
+	dropped = len(b.held) > 0
+	if !b.tripped && !dropped {
+		return NotStopped, false, nil
 	}
-	return b.kind.reason, b.err
+	return b.kind.reason, dropped, b.err
 }

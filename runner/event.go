@@ -18,6 +18,7 @@ type Event struct {
 	Handle  Handle    // Started, Parked, Resumed
 	Until   time.Time // Parked: when the item is due again
 	Reason  string    // Parked, Stopped
+	Held    bool      // Parked: no call was refused, it waits until others are taken
 	Result  *Result   // Finished; its line has been written
 	Outcome *Outcome  // Ended
 }

@@ -20,7 +20,9 @@ import (
 // the log of calls.
 //
 //	5s               take that long
-//	park=10s         be suspended for that long
+//	park=10s         be held back for that long, while others get on
+//	idle=10s         the same, but nobody gets on
+//	down=10s         meet a closed port while the backend is younger than that
 //	looks=xx.x       let looks at the run fail where there is an x
 //	hang             never end
 //	fail node cancel end like that; a script without one of these succeeds
@@ -28,8 +30,8 @@ import (
 //	pay=10/5         have paid for so many tokens, in and out
 //	at=b             meet what follows at that node; else it is llm
 //
-// The words of troubles and of refusals suspend or end it. A word with a star
-// is never worked off.
+// The words of troubles and of refusals suspend or end it; closed+fail503 are met
+// side by side, at the nodes llm and llm2. A word with a star is never worked off.
 //
 // By itself it has to be polled; see waiting, resuming and pollResuming.
 type fake struct {
@@ -145,7 +147,14 @@ func (f *fake) goOn(r *fakeRun) {
 			word := "ok"
 			if len(r.script) > 0 {
 				var again bool
-				if word, again = strings.CutSuffix(r.script[0], "*"); !again {
+				word, again = strings.CutSuffix(r.script[0], "*")
+				if until, ok := strings.CutPrefix(word, "down="); ok {
+					word, again = "0s", time.Since(f.born) < duration(until)
+					if again {
+						word = "closed"
+					}
+				}
+				if !again {
 					r.script = r.script[1:]
 				}
 			}
@@ -196,25 +205,33 @@ func (r *fakeRun) work(word string) bool {
 
 // after is the status in which a word leaves the run.
 func (r *fakeRun) after(word string) Status {
-	name, arg, _ := strings.Cut(word, "=")
-	if err, ok := refusals[name]; ok {
-		return Status{State: Failed, Err: r.met(err)}
+	if err, ok := refusals[word]; ok {
+		return Status{State: Failed, Err: r.met(r.node, err)}
 	}
-	if err := troubleOf(name, arg); err != nil {
-		r.due = time.Now()
+	now := time.Now()
+	suspension := &Suspension{At: now}
+	r.due = now
+	for part := range strings.SplitSeq(word, "+") {
+		name, arg, _ := strings.Cut(part, "=")
+		err := troubleOf(name, arg)
+		if err == nil {
+			break
+		}
+		node := r.node
+		if met := len(suspension.Errs); met > 0 {
+			node = fmt.Sprint(node, met+1)
+		}
+		suspension.Errs = append(suspension.Errs, r.met(node, err))
 		if api, ok := errors.AsType[*APIError](err); ok {
-			r.due = r.due.Add(min(api.RetryAfter, 5*time.Minute))
+			r.due = later(r.due, now.Add(min(api.RetryAfter, 5*time.Minute)))
+		} else if held, ok := errors.AsType[*HeldBack](err); ok {
+			r.due = later(r.due, now.Add(held.For))
 		}
-		return Status{State: Running, Suspended: &Suspension{At: time.Now(), Err: r.met(err)}}
 	}
-	switch name {
-	case "park":
-		pause, err := time.ParseDuration(arg)
-		if err != nil {
-			panic(err)
-		}
-		r.due = time.Now().Add(pause)
-		return Status{State: Running, Suspended: &Suspension{At: time.Now(), Err: &HeldBack{For: pause}}}
+	if suspension.Errs != nil {
+		return Status{State: Running, Suspended: suspension}
+	}
+	switch word {
 	case "fail":
 		return Status{State: Failed, Err: errors.New("it failed")}
 	case "node":
@@ -227,8 +244,18 @@ func (r *fakeRun) after(word string) Status {
 	return Status{State: Cancelled} // it was terminated
 }
 
-// met is what the run meets at its node.
-func (r *fakeRun) met(err error) error { return &RunError{Node: r.node, Type: "llm", Err: err} }
+// met is what the run meets at a node.
+func (r *fakeRun) met(node string, err error) error {
+	return &RunError{Node: node, Type: "llm", Err: err}
+}
+
+func duration(text string) time.Duration {
+	d, err := time.ParseDuration(text)
+	if err != nil {
+		panic(err)
+	}
+	return d
+}
 
 func (f *fake) settle(r *fakeRun, status Status) {
 	status.Usage = r.usage.Load()

@@ -23,8 +23,10 @@ func (r *run) feed(ctx, stopCtx context.Context) error {
 			break
 		}
 		r.running.Add(1)
+		leave := r.breaker.enter()
 		r.group.Go(func() error {
 			r.attempt(ctx, t)
+			leave()
 			// The permit is given back before the feeder is told: it may look at once.
 			r.gate.release()
 			r.running.Add(-1)
@@ -104,7 +106,7 @@ func (f *feeder) next(stopCtx context.Context) *task {
 		if f.exhausted && wait == 0 && running == 0 {
 			return nil
 		}
-		t := f.await(stopCtx, wait, running == 0 && wait == 0)
+		t := f.await(stopCtx, wait)
 		if t != nil {
 			return t
 		}
@@ -114,10 +116,10 @@ func (f *feeder) next(stopCtx context.Context) *task {
 
 // await waits for whatever comes first: an item, the time of the first parked
 // task, or a change in what runs.
-func (f *feeder) await(stopCtx context.Context, wait time.Duration, idle bool) *task {
+func (f *feeder) await(stopCtx context.Context, wait time.Duration) *task {
 	items := f.items
 	// Whatever runs may be parked too; it is counted first, as in next.
-	if f.exhausted || int(f.running.Load())+f.parked.len() >= f.maxParked() || !f.breaker.admits(idle) {
+	if f.exhausted || int(f.running.Load())+f.parked.len() >= f.maxParked() || !f.breaker.admits() {
 		items = nil
 	}
 	var due <-chan time.Time

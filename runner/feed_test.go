@@ -65,12 +65,12 @@ func TestSuspendedRunFreesItsSlot(t *testing.T) {
 				var parked []Event
 				for _, e := range n.events {
 					if e.Kind == Parked {
-						parked = append(parked, Event{Until: e.Until, Reason: e.Reason, ID: e.ID, Attempt: e.Attempt})
+						parked = append(parked, Event{Until: e.Until, Reason: e.Reason, Held: e.Held, ID: e.ID, Attempt: e.Attempt})
 					}
 				}
 				want(t, "parked", parked, []Event{
-					{ID: "a", Attempt: 1, Until: backend.born.Add(11 * time.Second), Reason: "held back for 10s, as too many calls were refused"},
-					{ID: "a", Attempt: 1, Until: backend.born.Add(15 * time.Second), Reason: "held back for 3s, as too many calls were refused"},
+					{ID: "a", Attempt: 1, Until: backend.born.Add(11 * time.Second), Held: true, Reason: "node llm (llm): held back for 10s, as too many calls were refused"},
+					{ID: "a", Attempt: 1, Until: backend.born.Add(15 * time.Second), Held: true, Reason: "node llm (llm): held back for 3s, as too many calls were refused"},
 				})
 			})
 		})

@@ -67,6 +67,7 @@ type Limiter struct {
 
 	mu       sync.Mutex
 	inFlight int
+	taken    time.Time // when a call was last answered
 	admitted meter
 	answers  window
 
@@ -134,6 +135,9 @@ func (l *Limiter) Answered(began time.Time, err error) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	l.inFlight--
+	if err == nil {
+		l.taken = time.Now()
+	}
 	refusal, answered := errors.AsType[*APIError](err)
 	switch {
 	case !began.After(l.slowed):
@@ -142,6 +146,13 @@ func (l *Limiter) Answered(began time.Time, err error) {
 	case answered && refusal.Refused():
 		l.refused(time.Now(), refusal)
 	}
+}
+
+// Taken tells when a call was last answered; zero: never.
+func (l *Limiter) Taken() time.Time {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.taken
 }
 
 // refused takes a refusal, which may make a storm.
@@ -158,11 +169,11 @@ func (l *Limiter) refused(now time.Time, refusal *APIError) {
 	if excess < stormRefusals || now.Sub(l.slowed) < stormHold {
 		return
 	}
-	speed := l.admitted.rate(now)
+	speed, known := l.admitted.rate(now)
 	if !slows {
 		l.speed = speed
 	}
-	if refusal.Limits == LimitsRate {
+	if refusal.Limits == LimitsRate && known {
 		l.perSecond.slow(speed, share, leastRate)
 		l.paced = now
 	} else {

@@ -27,7 +27,9 @@ func TestWayBack(t *testing.T) {
 func TestWayBackOfARate(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		l := newLimited()
-		l.storm(refusal(LimitsRate, 0))
+		l.begin(76)
+		time.Sleep(time.Second) // after which their rate is known
+		l.answer(13, l.start, refusal(LimitsRate, 0))
 		time.Sleep(500 * time.Millisecond)
 		want(t, "at once, after a pause", l.begin(1000), 4) // a tenth of a second, and one
 		time.Sleep(500 * time.Millisecond)

@@ -99,8 +99,9 @@ func (m *meter) turn(now time.Time) {
 }
 
 // rate is in calls per second, from the first of the last seconds that had a
-// call, and over one second at least. There has been a call.
-func (m *meter) rate(now time.Time) float64 {
+// call, and over one second at least; known is false where that was not so long
+// ago. There has been a call.
+func (m *meter) rate(now time.Time) (perSecond float64, known bool) {
 	m.turn(now)
 	calls, first := 0, m.second
 	for second := m.second; second > m.second-len(m.counts) && second >= 0; second-- {
@@ -109,5 +110,5 @@ func (m *meter) rate(now time.Time) float64 {
 		}
 	}
 	over := now.Sub(m.start.Add(time.Duration(first) * time.Second))
-	return max(float64(calls)/max(over, time.Second).Seconds(), leastRate)
+	return max(float64(calls)/max(over, time.Second).Seconds(), leastRate), over >= time.Second
 }

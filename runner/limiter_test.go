@@ -103,7 +103,7 @@ func TestAFewRefusalsSlowNobody(t *testing.T) {
 		"other errors": func(l *limited) {
 			l.calls(100, &ConnectionError{Timeout: true, Err: context.DeadlineExceeded})
 			l.calls(100, &APIError{StatusCode: http.StatusServiceUnavailable})
-			l.calls(100, &APIError{StatusCode: http.StatusTooManyRequests, Final: true})
+			l.calls(100, &APIError{StatusCode: http.StatusTooManyRequests, Account: true})
 			l.calls(100, context.Canceled)
 		},
 		"between other errors": func(l *limited) { l.calls(5, refusal("", 0)); l.calls(100, errors.New("no")) },
@@ -148,14 +148,14 @@ func TestStorm(t *testing.T) {
 		storm func(l *limited)
 		told  string
 	}{
-		"unsaid":      {func(l *limited) { l.storm(refusal(LimitsUnsaid, 0)) }, "10ms 32 of 64 at once"},
-		"concurrency": {func(l *limited) { l.storm(refusal(LimitsConcurrency, 0)) }, "10ms 32 of 64 at once"},
-		"rate":        {func(l *limited) { l.storm(refusal(LimitsRate, 0)) }, "10ms 38 calls/s"},
+		"unsaid":        {func(l *limited) { l.storm(refusal(LimitsUnsaid, 0)) }, "10ms 32 of 64 at once"},
+		"concurrency":   {func(l *limited) { l.storm(refusal(LimitsConcurrency, 0)) }, "10ms 32 of 64 at once"},
+		"rate, unknown": {func(l *limited) { l.storm(refusal(LimitsRate, 0)) }, "10ms 32 of 64 at once"},
 		"rate of a burst after a pause": {func(l *limited) {
 			l.calls(1, nil)
 			time.Sleep(time.Minute)
 			l.storm(refusal(LimitsRate, 0))
-		}, "1m0.011s 38 calls/s"},
+		}, "1m0.011s 32 of 64 at once"},
 		"rate of the last seconds": {func(l *limited) {
 			for range 60 {
 				l.calls(10, nil)
@@ -166,17 +166,17 @@ func TestStorm(t *testing.T) {
 				time.Sleep(99 * time.Millisecond)
 			}
 		}, "1m1.401s 5.1 calls/s"},
-		"rate of calls of a minute": {func(l *limited) {
+		"rate of calls long ago": {func(l *limited) {
 			began := time.Now()
 			l.begin(20)
 			time.Sleep(time.Minute)
 			l.answer(20, began, refusal(LimitsRate, 0))
-		}, "1m0s 0.1 calls/s"},
+		}, "1m0s 7 of 14 at once"},
 		"alone":          {func(l *limited) { l.calls(6, refusal("", 0)) }, "6ms 1 of 1 at once"},
 		"15 of 100":      {func(l *limited) { l.calls(85, nil); l.calls(15, refusal("", 0)) }, "100ms 1 of 1 at once"},
-		"wrapped":        {func(l *limited) { l.storm(fmt.Errorf("node llm: %w", refusal(LimitsRate, 0))) }, "10ms 38 calls/s"},
+		"wrapped":        {func(l *limited) { l.storm(fmt.Errorf("node llm: %w", refusal(LimitsRate, 0))) }, "10ms 32 of 64 at once"},
 		"with a pause":   {func(l *limited) { l.storm(refusal("", 3*time.Second)) }, "10ms none for 3s, then 32 of 64 at once"},
-		"a pause capped": {func(l *limited) { l.storm(refusal(LimitsRate, time.Hour)) }, "10ms none for 1m0s, then 38 calls/s"},
+		"a pause capped": {func(l *limited) { l.storm(refusal(LimitsRate, time.Hour)) }, "10ms none for 1m0s, then 32 of 64 at once"},
 	}
 	for name, test := range tests {
 		t.Run(name, func(t *testing.T) {
@@ -211,8 +211,9 @@ func TestStormThatGoesOn(t *testing.T) {
 	tests := map[Limits][]string{
 		LimitsConcurrency: {"10ms 32 of 64 at once", "1.01s 16 of 64 at once", "2.01s 8 of 64 at once", "3.01s 4 of 64 at once",
 			"4.01s 2 of 64 at once", "5.01s 1 of 64 at once", "13s open"},
-		LimitsRate: {"10ms 38 calls/s", "1.011s 19 calls/s", "2.012s 9.5 calls/s", "3.066s 4.8 calls/s",
-			"4.33s 2.4 calls/s", "6.857s 1.2 calls/s", "13s open"},
+		LimitsRate: {"10ms 32 of 64 at once", "1.01s 32 of 64 at once, 532.7 calls/s", "2.01s 32 of 64 at once, 266.3 calls/s",
+			"3.011s 32 of 64 at once, 133.2 calls/s", "4.062s 32 of 64 at once, 66.6 calls/s", "5.062s 32 of 64 at once, 33.3 calls/s",
+			"6.062s 32 of 64 at once, 16.6 calls/s", "7.062s 32 of 64 at once, 8.3 calls/s", "8.144s 32 of 64 at once, 4.2 calls/s", "13s open"},
 	}
 	for limits, told := range tests {
 		t.Run(string(limits), func(t *testing.T) {

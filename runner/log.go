@@ -24,7 +24,7 @@ func levelOf(e Event) slog.Level {
 	switch {
 	case e.Kind == Stopped, e.Kind == Finished && e.Result.Error != nil:
 		return slog.LevelWarn
-	case e.Kind == Started, e.Kind == Finished:
+	case e.Kind == Started, e.Kind == Resumed, e.Kind == Finished, e.Held: // there may be millions
 		return slog.LevelDebug
 	}
 	return slog.LevelInfo

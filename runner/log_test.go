@@ -13,8 +13,8 @@ import (
 func logged(t *testing.T, level slog.Level) []map[string]any {
 	var out bytes.Buffer
 	synctest.Test(t, func(t *testing.T) {
-		plan := newPlan(t, "a 1s", "b 1s park=5s 1s", "c node", "d 1m")
-		plan.Total = 4
+		plan := newPlan(t, "a 1s", "b 1s refuse429=5s 1s", "c node", "d park=1h", "e 1m")
+		plan.Total = 5
 		plan.Deadline = time.Now().Add(3 * time.Second)
 		plan.Concurrency = 1
 		logger := slog.New(slog.NewJSONHandler(&out, &slog.HandlerOptions{Level: level}))
@@ -51,8 +51,8 @@ func TestLogAtInfo(t *testing.T) {
 		"INFO batch ended",
 	})
 	for i, wanted := range []map[string]any{
-		{"batch": "b", "items": 4.0, "concurrency": 1.0, "pipeline_id": "p", "generation": "g"},
-		{"batch": "b", "item": "b", "attempt": 1.0, "task_id": "run-1", "trace_id": traceID("g", "b", "b", 1), "reason": "held back for 5s, as too many calls were refused"},
+		{"batch": "b", "items": 5.0, "concurrency": 1.0, "pipeline_id": "p", "generation": "g"},
+		{"batch": "b", "item": "b", "attempt": 1.0, "task_id": "run-1", "trace_id": traceID("g", "b", "b", 1), "reason": "node llm (llm): POST models.test/v1/chat answered 429 Too Many Requests: slow down"},
 		{"batch": "b", "item": "c", "status": "failed", "attempts": 1.0, "task_id": "run-2", "trace_id": traceID("g", "b", "c", 1),
 			"class": "run_failed", "error": "run: node llm (llm): no answer"},
 		{"batch": "b", "reason": "stopped: deadline"},
@@ -71,6 +71,7 @@ func TestLogAtDebugHasEveryIDOfEveryRun(t *testing.T) {
 		"DEBUG run started", "DEBUG item ended",
 		"DEBUG run started", "INFO item parked",
 		"DEBUG run started", "WARN item did not succeed",
+		"DEBUG run started", "DEBUG item parked", // it was not refused
 		"DEBUG run started", "WARN no more runs are started", "DEBUG item ended",
 		"INFO batch ended",
 	})
@@ -83,9 +84,9 @@ func TestLogAtDebugHasEveryIDOfEveryRun(t *testing.T) {
 
 func TestLogTellsOfResumption(t *testing.T) {
 	var out bytes.Buffer
-	log := Log{Logger: slog.New(slog.NewTextHandler(&out, nil))}
+	log := Log{Logger: slog.New(slog.NewTextHandler(&out, &slog.HandlerOptions{Level: slog.LevelDebug}))}
 	log.Handle(Event{Kind: Resumed, Batch: "b", ID: "a", Attempt: 1, Handle: Handle{PipelineID: "p", TaskID: "t", TraceID: "r"}})
-	if !bytes.HasSuffix(out.Bytes(), []byte(" level=INFO msg=\"run resumed\" batch=b item=a attempt=1 task_id=t trace_id=r\n")) {
+	if !bytes.HasSuffix(out.Bytes(), []byte(" level=DEBUG msg=\"run resumed\" batch=b item=a attempt=1 task_id=t trace_id=r\n")) {
 		t.Errorf("%s", out.Bytes())
 	}
 }

@@ -21,6 +21,7 @@ type task struct {
 	started time.Time // of the attempt
 	due     time.Time
 	trouble trouble // that made it wait
+	clock   clock   // of the run
 	order   int     // of being parked: equal times keep their order
 }
 

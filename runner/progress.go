@@ -17,13 +17,14 @@ type Bar struct {
 	ticks  ticks
 	batch  string
 	failed int
+	parked int
 }
 
 // Handle moves the bar.
 func (p *Bar) Handle(e Event) {
 	switch e.Kind {
 	case Planned:
-		p.batch, p.failed = e.Batch, 0
+		p.batch, p.failed, p.parked = e.Batch, 0, 0
 		p.bar = progressbar.NewOptions(e.Plan.Total,
 			progressbar.OptionSetWriter(p.Out),
 			progressbar.OptionSetDescription(e.Batch),
@@ -42,13 +43,30 @@ func (p *Bar) Handle(e Event) {
 	case Finished:
 		if e.Result.Status != Succeeded {
 			p.failed++
-			p.bar.Describe(fmt.Sprintf("%s, %d failed", p.batch, p.failed))
+			p.describe()
 		}
 		_ = p.bar.Add(1) // an item more than were counted is no reason to fail
+	case Parked:
+		p.parked++
+		p.describe()
+	case Resumed:
+		p.parked--
+		p.describe()
 	case Ended:
 		p.ticks.stop()
 		_ = p.bar.Clear()
 	}
+}
+
+func (p *Bar) describe() {
+	text := p.batch
+	if p.failed > 0 {
+		text += fmt.Sprintf(", %d failed", p.failed)
+	}
+	if p.parked > 0 {
+		text += fmt.Sprintf(", %d waiting", p.parked)
+	}
+	p.bar.Describe(text)
 }
 
 // Lines says how far the batch is every so often, where there is no terminal.
@@ -62,6 +80,7 @@ type Lines struct {
 	total  int
 	ended  int
 	failed int
+	parked int
 	began  time.Time
 }
 
@@ -75,13 +94,17 @@ func (p *Lines) Handle(e Event) {
 	defer p.mu.Unlock()
 	switch e.Kind {
 	case Planned:
-		p.batch, p.total, p.ended, p.failed, p.began = e.Batch, e.Plan.Total, 0, 0, e.Time
+		p.batch, p.total, p.ended, p.failed, p.parked, p.began = e.Batch, e.Plan.Total, 0, 0, 0, e.Time
 		p.ticks.start(p.Every, func(now time.Time) { p.Say(p.line(now)) })
 	case Finished:
 		p.ended++
 		if e.Result.Status != Succeeded {
 			p.failed++
 		}
+	case Parked:
+		p.parked++
+	case Resumed:
+		p.parked--
 	}
 }
 
@@ -123,7 +146,11 @@ func (p *Lines) line(now time.Time) string {
 		b.WriteString(" done")
 	}
 	rate := float64(p.ended) / now.Sub(p.began).Seconds()
-	fmt.Fprintf(&b, ", %d failed, %.1f/s", p.failed, rate)
+	fmt.Fprintf(&b, ", %d failed", p.failed)
+	if p.parked > 0 {
+		fmt.Fprintf(&b, ", %d waiting to be tried again", p.parked)
+	}
+	fmt.Fprintf(&b, ", %.1f/s", rate)
 	if left := p.total - p.ended; left > 0 && rate > 0 {
 		fmt.Fprintf(&b, ", %s left", round(time.Duration(float64(left)/rate*float64(time.Second))))
 	}

@@ -30,6 +30,10 @@ func TestLines(t *testing.T) {
 		"more than expected": {1, []string{"a 1s", "b 1s", "c 10s"}, []string{
 			"10s b: 2 of 1 done (200.0%), 0 failed, 0.2/s",
 		}},
+		"parked": {3, []string{"a 1s park=12s 1s", "b 2s park=22s fail", "c 1s"}, []string{
+			"10s b: 1 of 3 done (33.3%), 0 failed, 2 waiting to be tried again, 0.1/s, 20s left",
+			"20s b: 2 of 3 done (66.7%), 0 failed, 1 waiting to be tried again, 0.1/s, 10s left",
+		}},
 		"short": {1, []string{"a 9s"}, []string{}},
 	}
 	for name, test := range tests {
@@ -42,7 +46,7 @@ func TestLines(t *testing.T) {
 				lines := &Lines{Every: 10 * time.Second, Say: func(line string) {
 					said = append(said, fmt.Sprintf("%v %s", time.Since(began), line))
 				}}
-				if _, err := Run(t.Context(), plan, waiting{newFake(t)}, &memory{}, lines); err != nil {
+				if _, err := Run(t.Context(), plan, resuming{waiting{newFake(t)}}, &memory{}, lines); err != nil {
 					t.Error(err)
 				}
 				time.Sleep(time.Hour) // nothing is said after the end

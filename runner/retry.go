@@ -1,6 +1,7 @@
 package runner
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"math"
@@ -16,70 +17,98 @@ const maxRetryAfter = 5 * time.Minute
 // at the same instant. It is added: nobody comes back early.
 const retryAfterJitter = 0.05
 
-// trouble is what a task has met: at the node that was met last, and at others.
-type trouble struct {
-	node string
-	counts
-	others map[string]counts // by node
+// trouble is what a task has met, by the node that it was met at.
+type trouble map[string]*tries
+
+// tries are those at one node that came to nothing.
+type tries struct {
+	met       time.Time     // when there was trouble first
+	since     time.Time     // when a call was first made in vain; zero: none was
+	held      time.Duration // of the time since then, what it waited for others
+	refusals  int           // too many calls, says the other side
+	failures  int           // other transient failures
+	unreached int           // of these, there was no answer at all
+	last      error         // of a call that was made
 }
 
-// counts are the tries at one node that came to nothing.
-type counts struct {
-	since     time.Time // of the first time
-	refusals  int       // too many calls, says the other side
-	failures  int       // other transient failures
-	unreached int       // of these, there was no answer at all
+// meet counts errors that may pass, one a node, and tells how long to wait before
+// the run goes on; giveUp says why it should not. Nodes that are not met again
+// got on: their counts begin anew.
+func (t *trouble) meet(s *Suspension, retry *Retry, random func() float64) (pause time.Duration, giveUp error) {
+	before := *t
+	*t = trouble{}
+	for _, err := range s.Errs {
+		node := ""
+		if at, ok := errors.AsType[*RunError](err); ok {
+			node = at.Node
+		}
+		met := before[node]
+		if met == nil {
+			met = &tries{met: s.At}
+		}
+		(*t)[node] = met
+		wait, err := met.meet(err, retry, s.At, random)
+		if err != nil {
+			return 0, err
+		}
+		pause = max(pause, wait)
+	}
+	return pause, nil
 }
 
-// meet counts an error that may pass, and tells how long to wait before the run
-// goes on; giveUp says why it should not. How often a call was refused says
-// nothing about the next one, so refusals are bounded by time alone.
-func (t *trouble) meet(err error, retry *Retry, now time.Time, random func() float64) (pause time.Duration, giveUp error) {
-	if held, ok := errors.AsType[*HeldBack](err); ok {
-		return held.For, nil
+// unreached is how often a node at most had no answer at all.
+func (t trouble) unreached() (most int) {
+	for _, met := range t {
+		most = max(most, met.unreached)
 	}
-	node := ""
-	if at, ok := errors.AsType[*RunError](err); ok {
-		node = at.Node
+	return most
+}
+
+// meet counts one error. How often a call was refused says nothing about the
+// next one, so refusals are bounded by time alone.
+func (t *tries) meet(err error, retry *Retry, now time.Time, random func() float64) (pause time.Duration, giveUp error) {
+	if wait, ok := errors.AsType[*HeldBack](err); ok {
+		t.held += wait.For
+		// It waits for others, which is no reason to give it up while they get on.
+		nobody := t.met // has got on since then
+		if wait.Taken.After(nobody) {
+			nobody = wait.Taken
+		}
+		if retry.MaxElapsed > 0 && now.Add(wait.For).Sub(nobody) > retry.MaxElapsed {
+			return 0, fmt.Errorf("given up after %v: %w", round(now.Sub(t.met)), cmp.Or(t.last, err))
+		}
+		return wait.For, nil
 	}
-	if t.since.IsZero() || t.node != node {
-		t.turn(node, now)
+	t.last = err
+	if t.since.IsZero() {
+		t.since, t.held = now, 0
 	}
-	tries := 0
-	if api, ok := errors.AsType[*APIError](err); ok && api.Refused() {
+	api, answered := errors.AsType[*APIError](err)
+	count := 0
+	if answered && api.Refused() {
 		t.refusals++
-		tries = t.refusals
+		count = t.refusals
 	} else {
 		t.failures++
 		if c, ok := errors.AsType[*ConnectionError](err); ok && !c.Began {
 			t.unreached++
 		}
-		if tries = t.failures; tries >= retry.MaxAttempts {
-			return 0, fmt.Errorf("given up after %d %s: %w", tries, plural(tries, "try", "tries"), err)
+		if count = t.failures; count >= retry.MaxAttempts {
+			return 0, fmt.Errorf("given up after %d %s: %w", count, plural(count, "try", "tries"), err)
 		}
 	}
-	pause = backoff(retry, tries, random)
-	if api, ok := errors.AsType[*APIError](err); ok && api.RetryAfter > 0 {
+	pause = backoff(retry, count, random)
+	if answered && api.RetryAfter > 0 {
 		pause = min(api.RetryAfter, maxRetryAfter)
 		pause += time.Duration(random() * retryAfterJitter * float64(pause))
 	}
-	if retry.MaxElapsed > 0 && now.Add(pause).Sub(t.since) > retry.MaxElapsed {
-		return 0, fmt.Errorf("given up after %v: %w", round(now.Sub(t.since)), err)
+	if elapsed := now.Sub(t.since) - t.held; retry.MaxElapsed > 0 && elapsed+pause > retry.MaxElapsed {
+		if api != nil && api.RetryAfter > maxRetryAfter {
+			err = fmt.Errorf("%w (to be tried again after %v)", err, api.RetryAfter)
+		}
+		return 0, fmt.Errorf("given up after %v: %w", round(elapsed), err)
 	}
 	return pause, nil
-}
-
-// turn goes on with the counts of a node. They begin anew, as the run got on
-// since; but nodes that work side by side are met by turns, and keep theirs.
-func (t *trouble) turn(node string, now time.Time) {
-	if t.others == nil {
-		t.others = map[string]counts{}
-	}
-	t.others[t.node] = t.counts
-	t.counts, t.node = t.others[node], node
-	if t.since.IsZero() {
-		t.since = now
-	}
 }
 
 // backoff is a pause of random length, up to a bound that grows with the tries:
@@ -103,6 +132,9 @@ func classOf(err error, class string) (string, int) {
 	}
 	if _, ok := errors.AsType[*ConnectionError](err); ok {
 		return classConnection, 0
+	}
+	if _, ok := errors.AsType[*HeldBack](err); ok {
+		return classRefused, 0
 	}
 	api, ok := errors.AsType[*APIError](err)
 	if !ok {

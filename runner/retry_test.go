@@ -1,6 +1,8 @@
 package runner
 
 import (
+	"cmp"
+	"errors"
 	"fmt"
 	"math"
 	"math/rand/v2"
@@ -44,9 +46,16 @@ func TestWhenATroubledRunGoesOn(t *testing.T) {
 		{"fail503 refuse429 fail503 refuse429 fail503 refuse429", 1, "1s 2s 4s 6s 10s 14s", "14s"},
 		// At another node the counts begin anew.
 		{"fail503 fail503 fail503 at=b fail503 fail503 fail503", 1, "1s 3s 7s 8s 10s 14s", "14s"},
-		// A limiter that holds back a call counts for nothing, and changes nothing.
+		// Of nodes that are refused side by side, the longest pause counts.
+		{"refuse429=1s+refuse429=3s 1s", 0, "3s", "4s"},
+		{"refuse429=3s+refuse429=1s 1s", 1, "3.15s", "4.15s"},
+		{"refuse429=3s+fail503+park=7s", 1, "7s", "7s"},
+		{"fail503 fail503+closed closed+fail503", 1, "1s 3s 7s", "7s"},
+		// One that is not met again has got on, and begins anew.
+		{"refuse429=1ms+closed refuse429=1ms+closed refuse429=1ms refuse429=1ms+closed 1s", 1, "1s 3s 3.00105s 4.00105s", "5.00105s"},
+		// A limiter that holds back a call counts for nothing, while others get on.
 		{"park=20m park=20m park=20m park=20m park=20m", 1, "20m0s 40m0s 1h0m0s 1h20m0s 1h40m0s", "1h40m0s"},
-		{"fail503 park=10s fail503 at=b park=10s at=llm fail503 1s", 1, "1s 11s 13s 23s 27s", "28s"},
+		{"fail503 park=10s fail503 at=b park=10s at=llm fail503 1s", 1, "1s 11s 13s 23s 24s", "25s"},
 	} {
 		t.Run(fmt.Sprint(test.do, " ", test.random), func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
@@ -94,6 +103,7 @@ func TestWhoWaitsForARefusalHoldsNoSlot(t *testing.T) {
 // run that succeeds keeps the breaker out of it.
 func TestGivenUp(t *testing.T) {
 	const call = "node llm (llm): POST models.test/v1/chat"
+	short := func(r *Retry) { r.MaxElapsed = 5 * time.Second }
 	tests := map[string]struct {
 		retry func(*Retry)
 		at    time.Duration
@@ -108,10 +118,22 @@ func TestGivenUp(t *testing.T) {
 		// 1, 3, 7, 15, 31, 63 s, then every minute up to 903 s, which is too late.
 		"refuse429*": {nil, 843 * time.Second, ErrorInfo{"rate_limited", "given up after 14m3s: " + call + " answered 429 Too Many Requests: slow down", 429, "llm"}},
 		// Of the tries at one node only: the second node is at 2 s when it begins.
-		"refuse429 1s at=b refuse429*": {func(r *Retry) { r.MaxElapsed = 5 * time.Second }, 5 * time.Second, ErrorInfo{"rate_limited", "given up after 3s: node b (llm): POST models.test/v1/chat answered 429 Too Many Requests: slow down", 429, "b"}},
+		"refuse429 1s at=b refuse429*": {short, 5 * time.Second, ErrorInfo{"rate_limited", "given up after 3s: node b (llm): POST models.test/v1/chat answered 429 Too Many Requests: slow down", 429, "b"}},
 		// What would be too late is not waited for.
 		"refuse429=4m*":        {func(r *Retry) { r.MaxElapsed = 3 * time.Minute }, 0, ErrorInfo{"rate_limited", "given up after 0s: " + call + " answered 429 Too Many Requests: slow down", 429, "llm"}},
+		"refuse429=24h*":       {func(r *Retry) { r.MaxElapsed = time.Minute }, 0, ErrorInfo{"rate_limited", "given up after 0s: " + call + " answered 429 Too Many Requests: slow down (to be tried again after 24h0m0s)", 429, "llm"}},
 		"fail503 20s fail503*": {func(r *Retry) { r.MaxElapsed, r.MaxAttempts = 30*time.Second, 99 }, 27 * time.Second, ErrorInfo{"unavailable", "given up after 27s: " + call + " answered 503 Service Unavailable: busy", 503, "llm"}},
+		// Held back, with nobody who gets on; the last call that was made tells why.
+		"2s idle=1s*":           {short, 7 * time.Second, ErrorInfo{"rate_limited", "given up after 5s: node llm (llm): held back for 1s, as too many calls were refused", 0, "llm"}},
+		"refuse429=1s idle=1s*": {short, 4050 * time.Millisecond, ErrorInfo{"rate_limited", "given up after 4.05s: " + call + " answered 429 Too Many Requests: slow down", 429, "llm"}},
+		"fail503 idle=1s*":      {short, 5 * time.Second, ErrorInfo{"unavailable", "given up after 5s: " + call + " answered 503 Service Unavailable: busy", 503, "llm"}},
+		"idle=2s refuse429=6s":  {short, 2 * time.Second, ErrorInfo{"rate_limited", "given up after 0s: " + call + " answered 429 Too Many Requests: slow down", 429, "llm"}},
+		// Waiting for others who get on is not counted.
+		"refuse429=2s park=1h refuse429=2s park=1h refuse429=2s": {short, 2*time.Hour + 4200*time.Millisecond, ErrorInfo{"rate_limited", "given up after 4.2s: " + call + " answered 429 Too Many Requests: slow down", 429, "llm"}},
+		"idle=3s 1s at=b idle=1s*":                               {short, 9 * time.Second, ErrorInfo{"rate_limited", "given up after 5s: node b (llm): held back for 1s, as too many calls were refused", 0, "b"}},
+		// Any of the nodes that were met side by side ends the run.
+		"refuse429=1s+fail503*": {nil, 7050 * time.Millisecond, ErrorInfo{"unavailable", "given up after 4 tries: node llm2 (llm): POST models.test/v1/chat answered 503 Service Unavailable: busy", 503, "llm2"}},
+		"park=1s+lost*":         {nil, 7 * time.Second, ErrorInfo{"connection", "given up after 4 tries: node llm2 (llm): POST models.test/v1/chat: unexpected EOF", 0, "llm2"}},
 		// An empty account does not fill up in a minute.
 		"1s quota": {nil, time.Second, ErrorInfo{"denied", call + " answered 429 Too Many Requests: the account is empty", 429, "llm"}},
 		"garbled":  {nil, 0, ErrorInfo{"bad_request", call + " answered 400 Bad Request: what is that", 400, "llm"}},
@@ -149,65 +171,47 @@ func TestGivenUp(t *testing.T) {
 	}
 }
 
-// TestNodesThatTakeTurns are refused side by side: the run is suspended for the
-// one or the other, and is given up all the same.
-func TestNodesThatTakeTurns(t *testing.T) {
-	retry := &Retry{MaxAttempts: 4, MaxElapsed: time.Minute}
-	retry.Backoff.Initial, retry.Backoff.Factor, retry.Backoff.Max = time.Second, 2, time.Minute
-	for word, most := range map[string]time.Duration{"fail503": 20 * time.Second, "refuse429": 2 * time.Minute} {
-		var met trouble
-		var giveUp error
-		began := time.Now()
-		now := began
-		for try := 0; giveUp == nil && try < 1000; try++ {
-			var pause time.Duration
-			err := &RunError{Node: string("ab"[try%2]), Type: "llm", Err: troubleOf(word, "")}
-			pause, giveUp = met.meet(err, retry, now, always(1))
-			now = now.Add(pause)
-		}
-		if took := now.Sub(began); giveUp == nil || took > most {
-			t.Errorf("%s at two nodes by turns: %v after %v", word, giveUp, took)
-		}
-	}
-}
+// refusedAt is the suspension of a run that met err at its only node.
+func refusedAt(at time.Time, err error) *Suspension { return &Suspension{At: at, Errs: []error{err}} }
 
 // TestPausesOfARetry: whatever the retry and what was met, a pause is within its
 // bounds, and there is an end to them.
 func TestPausesOfARetry(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
-		duration := func(what string, most time.Duration) time.Duration {
+		draw := func(what string, most time.Duration) time.Duration {
 			return time.Duration(rapid.Int64Range(0, int64(most)).Draw(t, what))
 		}
-		retry := &Retry{MaxAttempts: rapid.IntRange(1, 5).Draw(t, "attempts"), MaxElapsed: duration("elapsed", time.Hour) + 1}
-		retry.Backoff.Initial = duration("initial", 10*time.Second)
+		retry := &Retry{MaxAttempts: rapid.IntRange(1, 5).Draw(t, "attempts"), MaxElapsed: draw("elapsed", time.Hour) + 1}
+		retry.Backoff.Initial = draw("initial", 10*time.Second)
 		retry.Backoff.Factor = rapid.Float64Range(1, 1000).Draw(t, "factor")
-		retry.Backoff.Max = duration("max", 2*time.Minute)
+		retry.Backoff.Max = draw("max", 2*time.Minute)
 		chance := rand.New(rand.NewPCG(1, rapid.Uint64().Draw(t, "chance")))
-		words := rapid.SliceOfN(rapid.SampledFrom([]string{"refuse429", "refuse429=1s", "refuse429=20m", "fail503", "closed", "held"}), 1, 60).Draw(t, "words")
+		words := rapid.SliceOfN(rapid.SampledFrom([]string{"refuse429", "refuse429=1s", "refuse429=20m", "fail503", "closed", "park=1s", "idle=1s"}), 1, 60).Draw(t, "words")
 		var met trouble
 		now := time.Date(2026, 1, 1, 0, 0, 0, 0, time.UTC)
-		began := time.Time{}
-		refusals, failures := 0, 0
+		began, since := now, time.Time{} // of any trouble, and of calls that were made
+		waited, refusals, failures := time.Duration(0), 0, 0
+		var last error // of a call that was made
 		for _, word := range words {
 			name, arg, _ := strings.Cut(word, "=")
-			var err error = &HeldBack{For: time.Second}
+			err := troubleOf(name, arg)
 			tries := 0
 			switch name {
-			case "held":
+			case "park", "idle":
 			case "refuse429":
 				refusals++
-				err, tries = troubleOf(name, arg), refusals
+				tries, last = refusals, err
 			default:
 				failures++
-				err, tries = troubleOf(name, ""), failures
+				tries, last = failures, err
 			}
-			if began.IsZero() && name != "held" {
-				began = now
+			if tries > 0 && since.IsZero() {
+				since, waited = now, 0
 			}
-			pause, giveUp := met.meet(err, retry, now, chance.Float64)
+			pause, giveUp := met.meet(refusedAt(now, err), retry, chance.Float64)
 			least, most := time.Duration(0), time.Duration(0)
 			switch after, _ := time.ParseDuration(arg); {
-			case name == "held":
+			case tries == 0:
 				least, most = time.Second, time.Second
 			case arg != "":
 				least = min(after, 5*time.Minute)
@@ -215,21 +219,27 @@ func TestPausesOfARetry(t *testing.T) {
 			default:
 				most = min(retry.Backoff.Max, time.Duration(min(float64(retry.Backoff.Initial)*math.Pow(retry.Backoff.Factor, float64(tries-1)), 1e12)))
 			}
-			late := !began.IsZero() && now.Add(most).Sub(began) > retry.MaxElapsed
-			early := !began.IsZero() && now.Add(least).Sub(began) > retry.MaxElapsed
+			elapsed := now.Sub(since) - waited
+			if tries == 0 {
+				elapsed = now.Sub(began)
+				waited += time.Second
+			}
+			tired := tries > 0 && name != "refuse429" && failures >= retry.MaxAttempts
 			switch {
-			case name == "held" && giveUp != nil:
-				t.Fatalf("given up although nothing was refused: %v", giveUp)
-			case giveUp != nil && name == "refuse429" && !late, giveUp != nil && name != "refuse429" && !late && failures < retry.MaxAttempts:
+			case name == "park" && giveUp != nil:
+				t.Fatalf("given up although others get on: %v", giveUp)
+			case giveUp != nil && elapsed+most <= retry.MaxElapsed && !tired:
 				t.Fatalf("given up too soon: %v", giveUp)
+			case giveUp != nil && !errors.Is(giveUp, cmp.Or(last, err)):
+				t.Fatalf("given up with %v, and not with %v", giveUp, cmp.Or(last, err))
 			case giveUp != nil:
 				return
-			case name != "held" && (early || name != "refuse429" && failures >= retry.MaxAttempts):
-				t.Fatalf("not given up at %v, after %d failures", now.Sub(began), failures)
+			case name != "park" && (elapsed+least > retry.MaxElapsed || tired):
+				t.Fatalf("%s: not given up at %v, after %d failures", word, elapsed, failures)
 			case pause < least || pause > most:
 				t.Fatalf("%s: a pause of %v, want %v to %v", word, pause, least, most)
 			}
-			now = now.Add(pause + duration("work", time.Minute))
+			now = now.Add(pause + draw("work", time.Minute))
 		}
 	})
 }

@@ -36,6 +36,7 @@ func Run(ctx context.Context, plan *Plan, backend Backend, recorder Recorder, si
 		changed: make(chan struct{}, 1),
 		stop:    func(reason StopReason) { stop(stopCause(reason)) },
 	}
+	r.breaker.stop = func() { r.stop(Broken) }
 	r.waiter, _ = backend.(Waiter)
 	r.resumer, _ = backend.(Resumer)
 	r.stream = newStream(recorder, plan.Redactor, append([]Sink{count}, sinks...), func(err error) { cancel(err) })
@@ -48,16 +49,16 @@ func Run(ctx context.Context, plan *Plan, backend Backend, recorder Recorder, si
 	r.abandon(ctx)
 
 	outcome := Outcome{Counts: count.counts, Interrupted: int(r.interrupted.Load())}
-	broken, cause := r.breaker.close()
-	if broken != NotStopped {
-		r.left.Store(true) // items that failed alike have no result
+	broken, dropped, cause := r.breaker.close()
+	if dropped {
+		r.left.Store(true)
 	}
 	if reason, ok := errors.AsType[stopCause](context.Cause(stopCtx)); ok && r.left.Load() {
 		outcome.Stopped = StopReason(reason)
 	} else if ctx.Err() != nil && r.left.Load() {
 		outcome.Stopped = Interrupted
 	}
-	if broken != NotStopped && outcome.Stopped != Interrupted { // who interrupts knows why it ends
+	if broken != NotStopped && r.left.Load() && outcome.Stopped != Interrupted { // who interrupts knows why it ends
 		outcome.Stopped, outcome.Cause = broken, cause
 	}
 	outcome.Left = r.left.Load() || sourceErr != nil

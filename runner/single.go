@@ -15,6 +15,7 @@ type Single struct {
 	Options    StartOptions
 	Timeout    time.Duration // of the run; 0: none
 	Retry      Retry
+	Waiting    func(pause time.Duration, cause error) // is told when the run is suspended; nil: nobody
 }
 
 // Stream runs a pipeline once, and gives what its nodes make to chunk while it
@@ -25,52 +26,69 @@ func Stream(ctx context.Context, one *Single, backend Backend, chunk func(Chunk)
 	if !ok {
 		return Handle{}, Status{}, errors.New("the backend cannot stream")
 	}
-	runCtx := ctx
-	if one.Timeout > 0 {
-		var cancel context.CancelFunc
-		runCtx, cancel = context.WithDeadlineCause(ctx, time.Now().Add(one.Timeout), errTimeout)
-		defer cancel()
-	}
-	handle, status, err := streamer.Stream(runCtx, one.PipelineID, one.Inputs, one.Options, chunk)
+	var clock clock
+	working, release := clock.start(ctx, one.Timeout)
+	handle, status, err := streamer.Stream(working, one.PipelineID, one.Inputs, one.Options, chunk)
 	var met trouble
 	for err == nil && status.Suspended != nil {
-		status, err = one.goOn(runCtx, backend, handle, status, &met)
+		release()
+		if err = one.wait(ctx, backend, &status, &met); err != nil {
+			break
+		}
+		if status.State == Failed {
+			terminate(ctx, backend, handle)
+			return handle, status, nil
+		}
+		working, release = clock.start(ctx, one.Timeout)
+		status, err = goOn(working, backend, handle)
 	}
-	if runCtx.Err() == nil || err == nil {
+	timedOut := errors.Is(context.Cause(working), errTimeout)
+	release()
+	if err == nil || ctx.Err() == nil && !timedOut {
 		return handle, status, err
 	}
 	terminate(ctx, backend, handle)
-	if errors.Is(context.Cause(runCtx), errTimeout) {
+	if ctx.Err() == nil {
 		err := fmt.Errorf("%w of %v and was terminated", errTimeout, one.Timeout)
 		return handle, Status{State: TimedOut, Err: err}, nil
 	}
 	return handle, Status{State: Cancelled}, nil
 }
 
-// goOn waits until a suspended run may be resumed, and sees it to where it ends
-// or is suspended again.
-func (one *Single) goOn(ctx context.Context, backend Backend, h Handle, status Status, met *trouble) (Status, error) {
-	resumer, resumes := backend.(Resumer)
-	waiter, waits := backend.(Waiter)
+// wait waits until a suspended run may be resumed; the status becomes Failed
+// where it may not be. The error is that of ctx.
+func (one *Single) wait(ctx context.Context, backend Backend, status *Status, met *trouble) error {
+	_, resumes := backend.(Resumer)
+	_, waits := backend.(Waiter)
+	s := status.Suspended
 	pause, giveUp := time.Duration(0), errSuspended
 	if resumes && waits {
-		pause, giveUp = met.meet(status.Suspended.Err, &one.Retry, status.Suspended.At, rand.Float64)
+		pause, giveUp = met.meet(s, &one.Retry, rand.Float64)
 	}
 	if giveUp != nil {
-		terminate(ctx, backend, h)
-		return Status{State: Failed, Err: giveUp, Usage: status.Usage}, nil
+		*status = Status{State: Failed, Err: giveUp, Usage: status.Usage}
+		return nil
 	}
-	timer := time.NewTimer(time.Until(status.Suspended.At.Add(pause)))
+	if one.Waiting != nil {
+		cause, _ := s.cause()
+		one.Waiting(pause, cause)
+	}
+	timer := time.NewTimer(time.Until(s.At.Add(pause)))
 	defer timer.Stop()
 	select {
 	case <-timer.C:
+		return nil
 	case <-ctx.Done():
-		return status, ctx.Err()
+		return ctx.Err()
 	}
-	if err := resumer.Resume(ctx, h); err != nil {
-		return status, err
+}
+
+// goOn resumes a run, and sees it to where it ends or is suspended again.
+func goOn(ctx context.Context, backend Backend, h Handle) (Status, error) {
+	if err := backend.(Resumer).Resume(ctx, h); err != nil {
+		return Status{State: Running}, err
 	}
-	return waiter.Wait(ctx, h)
+	return backend.(Waiter).Wait(ctx, h)
 }
 
 // terminate ends a run, if there is one, also when ctx is done.

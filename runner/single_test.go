@@ -42,6 +42,7 @@ func single(do string) *Single {
 
 func TestStream(t *testing.T) {
 	const busy = "node llm (llm): POST models.test/v1/chat answered 503 Service Unavailable: busy"
+	const late = "the run took longer than its timeout of 5s and was terminated"
 	timeout := func(one *Single) { one.Timeout = 5 * time.Second }
 	for do, test := range map[string]struct {
 		edit        func(*Single)
@@ -66,12 +67,19 @@ func TestStream(t *testing.T) {
 		"2s fail503": {func(one *Single) { one.Retry.MaxAttempts = 1 }, Failed, "given up after 1 try: " + busy,
 			2 * time.Second, 2 * time.Second, 0, true},
 		"2s refuse429=1h": {func(one *Single) { one.Retry.MaxElapsed = time.Minute }, Failed,
-			"given up after 0s: node llm (llm): POST models.test/v1/chat answered 429 Too Many Requests: slow down", 2 * time.Second, 2 * time.Second, 0, true},
+			"given up after 0s: node llm (llm): POST models.test/v1/chat answered 429 Too Many Requests: slow down (to be tried again after 1h0m0s)", 2 * time.Second, 2 * time.Second, 0, true},
 
-		"hang":         {timeout, TimedOut, "the run took longer than its timeout of 5s and was terminated", 5 * time.Second, 5 * time.Second, 0, true},
-		"park=1h":      {timeout, TimedOut, "the run took longer than its timeout of 5s and was terminated", 5 * time.Second, 5 * time.Second, 0, true},
-		"park=1s hang": {timeout, TimedOut, "the run took longer than its timeout of 5s and was terminated", 5 * time.Second, 5 * time.Second, 1, true},
-		"stuck":        {timeout, TimedOut, "the run took longer than its timeout of 5s and was terminated", 5 * time.Second, 5 * time.Second, 0, false},
+		"idle=1h": {nil, Failed, "given up after 0s: node llm (llm): held back for 1h0m0s, as too many calls were refused", 0, 0, 0, true},
+		"closed+refuse429=1s closed+fail503 lost+closed 1s": {nil, Succeeded, "", 2 * time.Second, 9 * time.Second, 3, false},
+
+		// Only the time at work counts for the timeout.
+		"4s refuse429=10s 4s":            {timeout, TimedOut, late, 15 * time.Second, 15500 * time.Millisecond, 1, true},
+		"4s refuse429=10s 900ms":         {timeout, Succeeded, "", 14900 * time.Millisecond, 15400 * time.Millisecond, 1, false},
+		"4s park=1h 500ms park=1h 600ms": {timeout, TimedOut, late, 2*time.Hour + 5*time.Second, 2*time.Hour + 5*time.Second, 2, true},
+
+		"hang":         {timeout, TimedOut, late, 5 * time.Second, 5 * time.Second, 0, true},
+		"park=1s hang": {timeout, TimedOut, late, 6 * time.Second, 6 * time.Second, 1, true},
+		"stuck":        {timeout, TimedOut, late, 5 * time.Second, 5 * time.Second, 0, false},
 	} {
 		t.Run(do, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
@@ -79,6 +87,13 @@ func TestStream(t *testing.T) {
 				one := single(do)
 				if test.edit != nil {
 					test.edit(one)
+				}
+				waits := 0
+				one.Waiting = func(pause time.Duration, cause error) {
+					waits++
+					if _, ok := errors.AsType[*RunError](cause); !ok || pause < 0 {
+						t.Errorf("it waits %v for %v", pause, cause)
+					}
 				}
 				var told []Chunk
 				handle, status, err := Stream(t.Context(), one, streaming{resuming{waiting{f}}}, func(c Chunk) { told = append(told, c) })
@@ -92,6 +107,7 @@ func TestStream(t *testing.T) {
 				want(t, "state", status.State, test.state)
 				want(t, "message", message, test.message)
 				want(t, "resumes", len(f.log("resume")), test.resumes)
+				want(t, "waits", waits, test.resumes)
 				want(t, "terminated", len(f.log("terminate")) == 1, test.terminated)
 				want(t, "working", f.working, 0)
 				if test.state == Succeeded {
@@ -110,7 +126,7 @@ func TestStream(t *testing.T) {
 // TestStreamIsCancelled while the run works, is suspended, or is not there yet.
 func TestStreamIsCancelled(t *testing.T) {
 	for do, terminated := range map[string][]string{
-		"hang": {"3s terminate a"}, "1s park=1h": {"3s terminate a"}, "1s refuse429=1m": {"3s terminate a"}, "stuck": {}, "1s": {},
+		"hang": {"3s terminate a"}, "1s park=10m": {"3s terminate a"}, "1s refuse429=1m": {"3s terminate a"}, "stuck": {}, "1s": {},
 	} {
 		for _, timeout := range []time.Duration{0, time.Minute} {
 			synctest.Test(t, func(t *testing.T) {

@@ -143,5 +143,5 @@ func TestSummaryOfABrokenBatch(t *testing.T) {
 	want(t, "denied", sumUp(t, alone, each(9, "1s deny")...),
 		"b: 0 of 9 items in 5s: 0 succeeded; stopped as all runs failed alike")
 	want(t, "unreachable", sumUp(t, alone, each(9, "closed*")...),
-		"b: 0 of 9 items in 1s: 0 succeeded; stopped as all runs failed alike, 5 runs terminated")
+		"b: 0 of 9 items in 1.5s: 0 succeeded; stopped as all runs failed alike, 5 runs terminated")
 }

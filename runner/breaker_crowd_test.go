@@ -1,0 +1,143 @@
+package runner
+
+import (
+	"fmt"
+	"math/rand/v2"
+	"strings"
+	"sync"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"pgregory.net/rapid"
+)
+
+// chanceOf makes a source of chance safe to be used by all runs.
+func chanceOf(r *rand.Rand) func() float64 {
+	var mu sync.Mutex
+	return func() float64 {
+		mu.Lock()
+		defer mu.Unlock()
+		return r.Float64()
+	}
+}
+
+// TestFailuresAreSoonerThanAnswers: every tenth item is not understood, which is
+// said at once; the others take their time.
+func TestFailuresAreSoonerThanAnswers(t *testing.T) {
+	for _, soon := range []string{"", "10ms "} {
+		synctest.Test(t, func(t *testing.T) {
+			items := each(200, "10s")
+			for i := 0; i < len(items); i += 10 {
+				items[i] = fmt.Sprintf("%02d %sgarbled", i, soon)
+			}
+			plan := newPlan(t, items...)
+			plan.Concurrency = 64
+			n := play(t, t.Context(), plan, resuming{waiting{newFake(t)}})
+			want(t, "outcome", n.Outcome, Outcome{Counts: map[State]int{Succeeded: 180, Failed: 20}})
+		})
+	}
+}
+
+// TestWhoIsStartedFirstIsWaitedFor, even if others are faster to begin, and refused
+// in the same moment. The first item is an answer.
+func TestWhoIsStartedFirstIsWaitedFor(t *testing.T) {
+	for range 50 {
+		synctest.Test(t, func(t *testing.T) {
+			items := each(64, "1s")
+			for i := 1; i < len(items); i += 3 {
+				items[i] = fmt.Sprintf("%02d denied", i)
+			}
+			plan := newPlan(t, items...)
+			plan.Concurrency = len(items)
+			n := play(t, t.Context(), plan, resuming{waiting{newFake(t)}})
+			want(t, "outcome", n.Outcome, Outcome{Counts: map[State]int{Succeeded: 43, Failed: 21}})
+		})
+	}
+}
+
+// TestFlakyNetworkIsNoClosedPort: a tenth of the calls are hung up on at once.
+func TestFlakyNetworkIsNoClosedPort(t *testing.T) {
+	for seed := range uint64(10) {
+		for _, answer := range []string{"1s", "20s"} {
+			synctest.Test(t, func(t *testing.T) {
+				chance := rand.New(rand.NewPCG(1, seed))
+				items := each(300, answer)
+				for i := range items {
+					for chance.IntN(10) == 0 {
+						items[i] = strings.Replace(items[i], " ", " closed ", 1)
+					}
+				}
+				plan := newPlan(t, items...)
+				plan.Concurrency, plan.Retry.MaxAttempts, plan.random = 128, 99, chanceOf(chance)
+				n := play(t, t.Context(), plan, resuming{waiting{newFake(t)}})
+				want(t, fmt.Sprint("outcome with seed ", seed), n.Outcome, Outcome{Counts: map[State]int{Succeeded: 300}})
+			})
+		}
+	}
+}
+
+// TestPortThatIsClosedForAnInstant is survived if there are tries left, however
+// long the answers take after it.
+func TestPortThatIsClosedForAnInstant(t *testing.T) {
+	rapid.Check(t, func(rt *rapid.T) {
+		chance := rand.New(rand.NewPCG(1, rapid.Uint64().Draw(rt, "chance")))
+		items := rapid.IntRange(1, 40).Draw(rt, "items")
+		concurrency := rapid.IntRange(1, 20).Draw(rt, "concurrency")
+		answer := rapid.SampledFrom([]string{"1ms", "1s", "1m"}).Draw(rt, "answer")
+		var n night
+		synctest.Test(t, func(t *testing.T) {
+			plan := newPlan(t, each(items, "down=500ms "+answer)...)
+			plan.Concurrency, plan.Retry.MaxAttempts, plan.random = concurrency, 99, chanceOf(chance)
+			n = play(t, t.Context(), plan, resuming{waiting{newFake(t)}})
+		})
+		if n.Stopped != NotStopped || len(n.ids(Succeeded)) != items {
+			rt.Fatalf("the outcome is %+v after %v", n.Outcome, n.took)
+		}
+	})
+}
+
+// TestPortThatIsClosedForGood ends a batch of a few items in 3 s, whether they come
+// back soon or late.
+func TestPortThatIsClosedForGood(t *testing.T) {
+	for percent := 0; percent <= 100; percent += 4 {
+		synctest.Test(t, func(t *testing.T) {
+			plan := newPlan(t, each(3, "closed*")...)
+			plan.Concurrency, plan.random = 3, always(float64(percent)/100)
+			n := play(t, t.Context(), plan, resuming{waiting{newFake(t)}})
+			if n.Stopped != Unreachable || n.Total() > 0 || n.took > 3*time.Second {
+				t.Errorf("%d %% of every pause: %+v after %v", percent, n.Outcome, n.took)
+			}
+		})
+	}
+}
+
+// TestStartsOfADeniedBatch: however many may run at once and however long they
+// take, 4 more are started at the most.
+func TestStartsOfADeniedBatch(t *testing.T) {
+	rapid.Check(t, func(rt *rapid.T) {
+		concurrency := rapid.IntRange(1, 40).Draw(rt, "concurrency")
+		word := rapid.SampledFrom([]string{"deny", "quota", "unknown", "garbled", "closed*"}).Draw(rt, "word")
+		attempts := rapid.SampledFrom([]int{1, 4}).Draw(rt, "attempts")
+		chance := rand.New(rand.NewPCG(1, rapid.Uint64().Draw(rt, "chance")))
+		most := rapid.SampledFrom([]int64{1, 5, 10_000}).Draw(rt, "longest")
+		var items []string
+		for i := range concurrency + 10 {
+			items = append(items, fmt.Sprintf("i%d %dms %s", i, chance.Int64N(most), word))
+		}
+		failure := ""
+		synctest.Test(t, func(t *testing.T) {
+			plan := newPlan(t, items...)
+			plan.Concurrency, plan.random, plan.Retry.MaxAttempts = concurrency, always(0.5), attempts
+			backend := newFake(t)
+			n := play(t, t.Context(), plan, resuming{waiting{backend}})
+			starts := len(backend.log("start"))
+			if starts > concurrency+breakerProbes || n.Stopped == NotStopped || n.Total() > 0 || n.took > time.Minute {
+				failure = fmt.Sprintf("%d starts in %v, the outcome is %+v", starts, n.took, n.Outcome)
+			}
+		})
+		if failure != "" {
+			rt.Fatal(failure)
+		}
+	})
+}
