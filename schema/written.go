@@ -11,10 +11,7 @@ import (
 )
 
 // Written is a JSON Schema that an author wrote, such as that of a model's answer.
-type Written struct {
-	Text   string
-	schema *jsonschema.Schema
-}
+type Written struct{ schema *jsonschema.Schema }
 
 // Compile makes a schema of its text: draft 2020-12 unless it says otherwise. It
 // must stand by itself: no file and no address is read for a $ref.
@@ -36,7 +33,7 @@ func Compile(text string) (w *Written, err error) {
 		message := strings.NewReplacer("jsonschema: ", "", " in "+url, "", url, "").Replace(lastCause(err))
 		return nil, fmt.Errorf("not a JSON Schema: %s", message)
 	}
-	return &Written{Text: text, schema: s}, nil
+	return &Written{s}, nil
 }
 
 // Check says at which place, and why, a plain value does not fit the schema.

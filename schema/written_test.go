@@ -76,9 +76,6 @@ func TestCompileReadsNothingElse(t *testing.T) {
 			t.Errorf("%s: %v", text, err)
 			continue
 		}
-		if w.Text != text {
-			t.Errorf("%s became %s", text, w.Text)
-		}
 		if err := w.Check(json.Number("1")); err == nil {
 			t.Errorf("%s takes a number", text)
 		}

@@ -71,6 +71,23 @@ func (r *Redactor) WithKeys(keys []string) *Redactor {
 	return NewRedactor(keys)
 }
 
+// keys are those that are written into the pipeline itself, which is not wise.
+func (p *Pipeline) keys() []string {
+	var keys []string
+	for _, n := range p.Nodes {
+		t := schema.LookupNodeType(n.Type)
+		if t == nil {
+			continue
+		}
+		for _, f := range t.Inputs {
+			if key, ok := n.Inputs[f.Name].(string); ok && f.Secret {
+				keys = append(keys, key)
+			}
+		}
+	}
+	return keys
+}
+
 // Hold splits text that comes in pieces: what may be shown now, once [Redactor.Text]
 // has hidden what is in it, and the end of it that could be the beginning of a
 // secret, to be put before the next piece.

@@ -128,6 +128,9 @@ func (o *cacheOptions) with(args []string, std streams, f func(*llm.Cache) error
 		path = file.CachePath(o.env)
 	}
 	if _, err := os.Stat(path); errors.Is(err, fs.ErrNotExist) {
+		if o.path != "" {
+			return path, fmt.Errorf("there is no file %s", path)
+		}
 		return path, nil
 	}
 	c, err := llm.OpenCache(path, 0)

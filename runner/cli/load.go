@@ -37,7 +37,7 @@ func (o *fileOptions) load(path string, std streams, warn func(schema.Problems))
 		return nil, err
 	}
 	if errs, _ := problems.Split(); len(errs) == 0 && file.Run.Backend == "local" {
-		problems = append(problems, engine.New(o.engine(file)).Check(file.Pipeline)...)
+		problems = append(problems, o.check(file)...)
 	}
 	errs, warnings := problems.Split()
 	if len(warnings) > 0 {

@@ -19,7 +19,7 @@ type modelServer struct {
 	*httptest.Server
 	latency time.Duration
 	again   string                                      // the Retry-After of refusals
-	refuse  func(prompt string, times int) (status int) // 0: answer, -1: hang up; times counts from 1
+	refuse  func(prompt string, times int) (status int) // 0: answer, -1: hang up, -2: a page for people; times counts from 1
 
 	mu       sync.Mutex
 	inFlight int
@@ -39,14 +39,15 @@ func serveModel(t testing.TB, latency time.Duration, refuse func(prompt string, 
 func never(string, int) int { return 0 }
 
 // byWord refuses what the prompt asks for: with a status in brackets, [429] or
-// [503], the first time; with [401], [404] and [400] always; [hang-up] once.
+// [503], the first time; with [401], [404] and [400] always; [hang-up] once; [page]
+// always.
 func byWord(prompt string, times int) int {
 	for word, status := range map[string]int{"[429]": 429, "[503]": 503, "[hang-up]": -1} {
 		if times == 1 && strings.Contains(prompt, word) {
 			return status
 		}
 	}
-	for word, status := range map[string]int{"[401]": 401, "[404]": 404, "[400]": 400} {
+	for word, status := range map[string]int{"[401]": 401, "[404]": 404, "[400]": 400, "[page]": -2} {
 		if strings.Contains(prompt, word) {
 			return status
 		}
@@ -74,6 +75,9 @@ func (s *modelServer) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	}
 	s.left() // before the answer is sent: who has it may ask again
 	switch {
+	case status == -2:
+		_, _ = io.WriteString(w, "<html>welcome</html>")
+		return
 	case status < 0:
 		panic(http.ErrAbortHandler)
 	case status > 0:

@@ -34,7 +34,11 @@ func newPlan(std streams) *cobra.Command {
 }
 
 func (o *runOptions) plan(file *spec.File, out io.Writer, std streams) error {
-	jobs, err := o.jobs(file, time.Now(), std)
+	picked, err := batches(file, o.batches)
+	if err != nil {
+		return err
+	}
+	jobs, err := o.jobs(file, picked, time.Now(), std)
 	if err != nil {
 		return err
 	}

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"log/slog"
 	"os"
+	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -98,14 +99,20 @@ func (o *runOptions) run(ctx context.Context, path string, std streams) error {
 	if err != nil {
 		return err
 	}
-	if err := o.ready(file, std); err != nil {
-		return err
-	}
-	jobs, err := o.jobs(file, began, std)
+	picked, err := batches(file, o.batches)
 	if err != nil {
 		return err
 	}
-	backend, release, err := o.backend(file, func(message string) { o.notice(std, o.belowBar(std, message)) })
+	pipelines := variants(file, picked)
+	if err := o.ready(file, pipelines, std); err != nil {
+		return err
+	}
+	jobs, err := o.jobs(file, picked, began, std)
+	if err != nil {
+		return err
+	}
+	say := func(message string) { o.say(std, o.belowBar(std, message)) }
+	backend, release, err := o.backend(file, pipelines, func(message string) { o.notice(std, o.belowBar(std, message)) }, say)
 	if err != nil {
 		return err
 	}
@@ -114,7 +121,7 @@ func (o *runOptions) run(ctx context.Context, path string, std streams) error {
 	if err != nil {
 		return &exitError{exitBackend, fmt.Errorf("cannot save pipeline %s: %w", file.Pipeline.Name, err)}
 	}
-	signals := watchSignals(ctx, func(message string) { o.say(std, o.belowBar(std, message)) })
+	signals := watchSignals(ctx, say)
 	defer signals.stop()
 	code := exitOK
 	for i, j := range jobs {
@@ -122,6 +129,9 @@ func (o *runOptions) run(ctx context.Context, path string, std streams) error {
 		j.plan.Drain = signals.drain
 		batchCode, err := o.runBatch(signals.ctx, j, backend, std)
 		code = gravest(code, batchCode)
+		if left := jobs[i+1:]; len(left) > 0 && (err != nil || code == exitStopped || code == exitBackend) {
+			o.notice(std, fmt.Sprintf("%s not run", batchNames(left)))
+		}
 		if err != nil {
 			return &exitError{code, err}
 		}
@@ -139,13 +149,18 @@ func (o *runOptions) run(ctx context.Context, path string, std streams) error {
 	return &exitError{code: code}
 }
 
+// batchNames lists batches for a sentence that says what they are.
+func batchNames(jobs []job) string {
+	var names []string
+	for _, j := range jobs {
+		names = append(names, j.plan.Batch.Name)
+	}
+	return fmt.Sprintf("%s %s %s", plural(len(jobs), "batch", "batches"), strings.Join(names, ", "), plural(len(jobs), "is", "are"))
+}
+
 // jobs looks at all batches before the first one is run: what is wrong with
 // the last should not be found after the first was paid for.
-func (o *runOptions) jobs(file *spec.File, began time.Time, std streams) ([]job, error) {
-	picked, err := batches(file, o.batches)
-	if err != nil {
-		return nil, err
-	}
+func (o *runOptions) jobs(file *spec.File, picked []*spec.Batch, began time.Time, std streams) ([]job, error) {
 	concurrency := file.Run.Concurrency
 	if o.concurrency > 0 {
 		concurrency = o.concurrency
@@ -243,7 +258,7 @@ func (o *runOptions) checkResults(file *spec.File, path string) error {
 	return nil
 }
 
-const whatWithResults = "give --fresh to move them aside and run everything again, or --output for another file"
+const whatWithResults = "give --fresh to move them aside and run everything again, models being asked and paid anew, or --output for another file, where kept answers serve"
 
 func (o *runOptions) runBatch(ctx context.Context, j job, backend *engine.Engine, std streams) (int, error) {
 	results, err := o.openResults(j, std)

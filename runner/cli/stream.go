@@ -3,8 +3,11 @@ package cli
 import (
 	"context"
 	"fmt"
+	"path/filepath"
+	"regexp"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/spf13/cobra"
 
@@ -63,11 +66,12 @@ func (o *streamOptions) stream(ctx context.Context, path string, std streams) er
 	if err != nil {
 		return &exitError{exitUsage, err}
 	}
-	if err := o.ready(file, std); err != nil {
+	pipelines := variants(file, nil)
+	if err := o.ready(file, pipelines, std); err != nil {
 		return err
 	}
 	say := func(message string) { fmt.Fprintln(std.err, message) }
-	backend, release, err := o.backend(file, say)
+	backend, release, err := o.backend(file, pipelines, say, say)
 	if err != nil {
 		return err
 	}
@@ -76,7 +80,7 @@ func (o *streamOptions) stream(ctx context.Context, path string, std streams) er
 	if err != nil {
 		return &exitError{exitBackend, fmt.Errorf("cannot save pipeline %s: %w", file.Pipeline.Name, err)}
 	}
-	signals := watchSignals(ctx, say)
+	signals := watchSignals(ctx, func(string) { say("nightshift: interrupted: the run is terminated") })
 	defer signals.stop()
 	ctx, cancel := context.WithCancel(signals.ctx)
 	defer cancel()
@@ -97,6 +101,9 @@ func (o *streamOptions) stream(ctx context.Context, path string, std streams) er
 		Options:    runner.StartOptions{FreshAnswers: o.fresh},
 		Timeout:    file.Run.Timeout,
 		Retry:      file.Run.Retry,
+		Waiting: func(pause time.Duration, cause error) {
+			say(fmt.Sprintf("waiting %v: %v", pause.Round(time.Millisecond), cause))
+		},
 	}, backend, show.chunk)
 	if err != nil {
 		return &exitError{exitUsage, err}
@@ -118,8 +125,13 @@ func streamError(status runner.Status, interruptCode int) error {
 	case runner.Cancelled:
 		return &exitError{code: interruptCode}
 	}
+	if reason := runner.ReasonOf(status.Err); reason == runner.Denied || reason == runner.Unreachable {
+		return &exitError{exitBackend, fmt.Errorf("%w; %s", status.Err, whatToMend[reason])}
+	}
 	return &exitError{code, status.Err}
 }
+
+var isAddress = regexp.MustCompile(`(?i)^(https?|data):`)
 
 // given reads the --input flags.
 func (o *streamOptions) given(p *spec.Pipeline) (runner.Inputs, error) {
@@ -140,6 +152,19 @@ func (o *streamOptions) given(p *spec.Pipeline) (runner.Inputs, error) {
 			return nil, fmt.Errorf("--input %s: the pipeline has no input of that name%s; it has %s", name, schema.DidYouMean(name, names), strings.Join(names, ", "))
 		}
 		inputs[name] = value
+	}
+	// A path on the command line is relative to the working directory; the engine
+	// takes it for one of the batch file.
+	for _, in := range p.InputNodes() {
+		path, _ := inputs[in.Name].(string)
+		if in.Type != "image" || path == "" || isAddress.MatchString(path) {
+			continue
+		}
+		absolute, err := filepath.Abs(path)
+		if err != nil {
+			return nil, err
+		}
+		inputs[in.Name] = absolute
 	}
 	for _, in := range p.InputNodes() {
 		if _, ok := inputs[in.Name]; !ok && !in.HasDefault {

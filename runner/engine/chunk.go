@@ -50,6 +50,7 @@ type watcher struct {
 func (w *watcher) piece(n *node, output, text string) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
+	w.pieces[n.name+".response_deltas"] = true // of vision nodes: the same once more
 	for _, name := range append([]string{n.name + "." + output}, n.relays...) {
 		w.pieces[name] = true
 		w.chunk(runner.Chunk{RunID: w.runID, Output: name, Value: text, Piece: true})

@@ -62,6 +62,7 @@ type Options struct {
 	Cache  *llm.Cache                       // answers of models that are kept; nil: none are
 	Prices map[string]spec.Price            // of models, beside those that are known
 	Log    func(message string)             // takes what is worth a line; nil: nobody
+	Warn   func(message string)             // takes what will cost something; nil: as Log
 }
 
 // New makes an engine without pipelines.
@@ -70,7 +71,7 @@ func New(o Options) *Engine {
 	_, _ = rand.Read(nonce[:]) // never fails
 	return &Engine{
 		http:      newHTTPClient(),
-		models:    llm.New(llm.Options{Env: o.Env, Cache: o.Cache, Log: o.Log}),
+		models:    llm.New(llm.Options{Env: o.Env, Cache: o.Cache, Log: o.Log, Warn: o.Warn}),
 		prices:    llm.NewPriceList(o.Prices),
 		dir:       o.Dir,
 		nonce:     hex.EncodeToString(nonce[:]),

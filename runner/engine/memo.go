@@ -2,10 +2,14 @@ package engine
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"sync"
+	"time"
 
 	"golang.org/x/sync/errgroup"
+
+	"nightshift/runner"
 )
 
 // memo is a place among a run's values that no reference names. What a node
@@ -66,7 +70,7 @@ func each[T any](c *call, m memo, n int, work func(c *call, i int) (T, error)) (
 		case err == nil:
 			k.done[i], misses = true, 0
 		case passes(err):
-			if refusal == nil || isHeldBack(refusal) {
+			if refusal == nil || patience(err) > patience(refusal) {
 				refusal = fmt.Errorf("element %d: %w", i, err)
 			}
 			misses++
@@ -101,4 +105,16 @@ func each[T any](c *call, m memo, n int, work func(c *call, i int) (T, error)) (
 	}
 	c.set(int(m), nil)
 	return k.values, nil
+}
+
+// patience orders errors that pass: calls that were not even made come first,
+// then by how long the other side asks to be left alone.
+func patience(err error) time.Duration {
+	if isHeldBack(err) {
+		return -1
+	}
+	if api, ok := errors.AsType[*runner.APIError](err); ok {
+		return api.RetryAfter
+	}
+	return 0
 }

@@ -50,7 +50,7 @@ func TestAnswersOfASuspendedNode(t *testing.T) {
 	if first.Suspended == nil || first.Usage.OutputTokens != 5*(n-2) {
 		t.Fatalf("status %+v, usage %+v; want suspended, and the other %d paid for", first, first.Usage, n-2)
 	}
-	if at := first.Suspended.Err.Error(); !strings.HasPrefix(at, "node n (ai_filter_list): element 3: ") && !strings.HasPrefix(at, "node n (ai_filter_list): element 17: ") {
+	if at := first.Suspended.Errs[0].Error(); !strings.HasPrefix(at, "node n (ai_filter_list): element 3: ") && !strings.HasPrefix(at, "node n (ai_filter_list): element 17: ") {
 		t.Errorf("suspended by %v", at)
 	}
 	second := resume(t, e, h)
@@ -159,9 +159,9 @@ func TestEachInAStorm(t *testing.T) {
 	m := newModel(t, func(int, question) reply { return reply{status: 429} })
 	e := m.engine(t, Options{})
 	status := wait(t, e, start(t, e, save(t, e, filterNodes(`list_to_filter: "{{ v.a }}"`)), given(500)))
-	api, ok := errors.AsType[*runner.APIError](status.Suspended.Err)
+	api, ok := errors.AsType[*runner.APIError](status.Suspended.Errs[0])
 	if !ok || !api.Refused() {
-		t.Errorf("suspended by %v; want the refusal, not who was held back by it", status.Suspended.Err)
+		t.Errorf("suspended by %v; want the refusal, not who was held back by it", status.Suspended.Errs[0])
 	}
 	if n := len(m.questions()); n > 50 {
 		t.Errorf("%d requests were made", n)

@@ -89,30 +89,61 @@ func (m *model) settings() []input {
 	}
 }
 
-// check looks at settings that are written down, before there is a run.
+// check looks at what is written down, before there is a run.
 func (m *model) check(s *setup) {
-	for _, in := range m.settings() {
-		if _, plain := in.literal(); !plain {
-			return
-		}
+	if m.literal(m.settings()...) && !m.checkSettings(s) {
+		return
 	}
+	if !m.literal(m.provider, m.apiKey) {
+		s.keep(m.client.Keys()...)
+		return
+	}
+	r := llm.Request{Provider: m.asked(&call{}), APIKey: m.apiKey.text(&call{})}
+	key, err := m.client.Key(r)
+	if err != nil {
+		s.program.lacks = append(s.program.lacks, s.spec.Problem("provider", "node %s (%s): %v", s.spec.Name, s.spec.Type, err))
+	}
+	s.keep(key)
+}
+
+// literal tells whether inputs are written down, without references.
+func (m *model) literal(inputs ...input) bool {
+	return !slices.ContainsFunc(inputs, func(in input) bool {
+		_, plain := in.literal()
+		return !plain
+	})
+}
+
+func (m *model) checkSettings(s *setup) bool {
 	r, err := m.request(&call{})
 	if err == nil {
 		err = m.client.Check(r)
 	}
-	if err == nil && r.Schema != nil {
-		m.written, _ = schema.Compile(string(r.Schema)) // it was compiled once already
-	}
 	if err != nil {
 		s.refuse(m.named(s, err), "node %s (%s): %v", s.spec.Name, s.spec.Type, err)
-		return
+		return false
 	}
-	key, err := m.client.Key(r)
-	if err != nil {
-		s.program.lacks = append(s.program.lacks, s.spec.Problem("provider", "node %s (%s): %v", s.spec.Name, s.spec.Type, err))
-	} else if key != "" && !slices.Contains(s.program.secrets, key) {
-		s.program.secrets = append(s.program.secrets, key)
+	if r.Schema != nil {
+		m.written, _ = schema.Compile(string(r.Schema)) // it was compiled once already
 	}
+	return true
+}
+
+// keep notes keys that must not be written anywhere.
+func (s *setup) keep(keys ...string) {
+	for _, key := range keys {
+		if key != "" && !slices.Contains(s.program.secrets, key) {
+			s.program.secrets = append(s.program.secrets, key)
+		}
+	}
+}
+
+// asked is the provider.
+func (m *model) asked(c *call) string {
+	if m.fixedProvider != "" {
+		return m.fixedProvider
+	}
+	return m.provider.text(c)
 }
 
 // named gives the input that a message about the settings names, so that it can
@@ -130,11 +161,8 @@ func (m *model) named(s *setup, err error) string {
 // the node.
 func (m *model) request(c *call) (llm.Request, error) {
 	r := llm.Request{
-		Provider: m.fixedProvider, Model: m.name.text(c), APIKey: m.apiKey.text(c),
+		Provider: m.asked(c), Model: m.name.text(c), APIKey: m.apiKey.text(c),
 		BaseURL: m.baseURL.text(c), ReasoningEffort: m.effort.text(c), Verbosity: m.verbosity.text(c),
-	}
-	if r.Provider == "" {
-		r.Provider = m.provider.text(c)
 	}
 	if r.BaseURL == "" {
 		r.BaseURL = m.otherBaseURL.text(c)
@@ -181,7 +209,9 @@ func (m *model) request(c *call) (llm.Request, error) {
 		return set
 	}
 	if flag(m.useTuned) {
-		r.Model = m.tuned.text(c)
+		if r.Model = m.tuned.text(c); r.Model == "" && err == nil {
+			err = errors.New("finetuned_model is missing: use_finetuned_model asks for it")
+		}
 	}
 	r.Stream = flag(m.stream)
 	if r.JSON = flag(m.json); r.JSON && err == nil {

@@ -200,7 +200,7 @@ func runToEnd(t testing.TB, e *Engine, nodes string, in runner.Inputs) runner.St
 		}
 		status = resume(t, e, h)
 	}
-	t.Fatalf("the run is suspended again and again: %v", status.Suspended.Err)
+	t.Fatalf("the run is suspended again and again: %v", status.Suspended.Errs[0])
 	return status
 }
 

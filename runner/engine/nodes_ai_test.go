@@ -253,10 +253,10 @@ func TestSuspendedAndResumed(t *testing.T) {
 				if first.Suspended == nil {
 					t.Fatalf("status %+v; want suspended", first)
 				}
-				at, _ := errors.AsType[*runner.RunError](first.Suspended.Err)
-				api, _ := errors.AsType[*runner.APIError](first.Suspended.Err)
+				at, _ := errors.AsType[*runner.RunError](first.Suspended.Errs[0])
+				api, _ := errors.AsType[*runner.APIError](first.Suspended.Errs[0])
 				if at == nil || at.Node != "n" || api == nil || api.StatusCode != status {
-					t.Errorf("suspended by %v", first.Suspended.Err)
+					t.Errorf("suspended by %v", first.Suspended.Errs[0])
 				}
 				if second := resume(t, e, h); second.Err != nil || second.State != runner.Succeeded {
 					t.Errorf("resumed: %+v", second)

@@ -184,7 +184,7 @@ func TestRefusedAtTheSecondNode(t *testing.T) {
 	h := start(t, e, save(t, e, twoModels), runner.Inputs{"in": "x"})
 	for range 2 {
 		status := wait(t, e, h)
-		at, ok := errors.AsType[*runner.RunError](status.Suspended.Err)
+		at, ok := errors.AsType[*runner.RunError](status.Suspended.Errs[0])
 		if status.State != runner.Running || !ok || at.Node != "two" {
 			t.Fatalf("status %+v", status)
 		}

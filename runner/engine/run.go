@@ -27,8 +27,8 @@ type run struct {
 	cancel    context.CancelFunc
 	ended     chan ending // of blocking nodes; nil where the program has none
 	next      []int       // nodes to begin with: the roots or, of a suspended run, the refused ones
-	refusal   error       // of the run's suspension: what one of the nodes in next met
-	refusedAt time.Time
+	refusals  []error     // of the run's suspension: what each of the nodes in next met
+	refusedAt time.Time   // the last of them
 	usage     *runner.Usage
 	phase     *phase // what it is at; belongs to the engine
 
@@ -122,8 +122,8 @@ func (r *run) execute() runner.Status {
 	err := r.nodes()
 	status := runner.Status{Usage: r.usage}
 	switch {
-	case err == nil && r.refusal != nil:
-		status.State, status.Suspended = runner.Running, &runner.Suspension{At: r.refusedAt, Err: r.refusal}
+	case err == nil && r.refusals != nil:
+		status.State, status.Suspended = runner.Running, &runner.Suspension{At: r.refusedAt, Errs: r.refusals}
 		return status
 	case err == nil:
 		status.State, status.Outputs = runner.Succeeded, r.outputs
@@ -143,7 +143,7 @@ func (r *run) nodes() (failure error) {
 	c := &call{ctx: r.ctx, run: r, get: func(ref *spec.Ref) any { return r.values[ref.Slot] }}
 	var buf [64]int
 	ready := append(buf[:0], r.next...)
-	r.next, r.refusal = nil, nil
+	r.next, r.refusals = nil, nil
 	working := 0
 	for len(ready) > 0 || working > 0 {
 		if failure == nil {
@@ -202,9 +202,7 @@ func (r *run) finish(i int, err error, ready []int, failure *error) []int {
 		err = &runner.RunError{Node: n.name, Type: n.typ, Err: err}
 		if n.suspends && passes(err) {
 			r.next = append(r.next, i)
-			if r.refusal == nil || isHeldBack(r.refusal) {
-				r.refusal, r.refusedAt = err, time.Now()
-			}
+			r.refusals, r.refusedAt = append(r.refusals, err), time.Now()
 			return ready
 		}
 		*failure = err

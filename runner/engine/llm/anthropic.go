@@ -7,11 +7,14 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"net/http"
+	"slices"
 	"strings"
 	"time"
 
 	"github.com/anthropics/anthropic-sdk-go"
 	"github.com/anthropics/anthropic-sdk-go/option"
+	"github.com/anthropics/anthropic-sdk-go/packages/ssestream"
 )
 
 // messages is the protocol of Anthropic's messages.
@@ -25,8 +28,13 @@ func messagesBase(base string) string { return strings.TrimSuffix(base, "/v1") }
 // minThinking is the least that a model can be told to think, in tokens.
 const minThinking = 1024
 
+// efforts are the depths of reasoning that the API knows.
+var efforts = []string{"low", "medium", "high", "xhigh", "max"}
+
 func (messages) refuse(r Request) error {
 	switch {
+	case set(r.ReasoningEffort) && !slices.Contains(efforts, r.ReasoningEffort):
+		return fmt.Errorf("reasoning_effort is %s: anthropic takes %s; set one of them, or leave it out", r.ReasoningEffort, strings.Join(efforts, ", "))
 	case r.ThinkingTokens == 0:
 		return nil
 	case r.ThinkingTokens < minThinking:
@@ -41,30 +49,34 @@ func (messages) refuse(r Request) error {
 	return nil
 }
 
-// answerTokens is how long an answer may be where the author does not say: the
-// API wants to be told.
-func answerTokens(model string) int {
-	for _, old := range []string{"claude-3-haiku", "claude-3-opus", "claude-3-sonnet"} {
-		if strings.HasPrefix(model, old) {
-			return 4096
+// mostTokens is how long an answer may be, thinking included. The API wants to be
+// told; where the author does not say, it is as much as the model can do.
+func mostTokens(r Request) int {
+	if r.MaxTokens > 0 {
+		return r.MaxTokens
+	}
+	for _, old := range []struct {
+		name   string
+		tokens int
+	}{
+		{"claude-3-haiku", 4096}, {"claude-3-opus", 4096}, {"claude-3-sonnet", 4096}, {"claude-3-5", 8192},
+	} {
+		if strings.Contains(r.Model, old.name) { // gateways put a name of theirs in front
+			return old.tokens + r.ThinkingTokens
 		}
 	}
-	return 8192
+	return 32000 + r.ThinkingTokens
 }
-
-// onlyJSON is said to a model that is to answer with any object: there is a mode
-// for schemas only.
-const onlyJSON = "Answer with one JSON object and nothing else."
 
 // asksForJSON tells whether the answer may come with a fence around it.
 func asksForJSON(r Request) bool { return r.JSON && r.Schema == nil }
 
 func (messages) body(r Request, _ *provider) ([]byte, error) {
 	params := anthropic.MessageNewParams{Model: r.Model}
-	params.MaxTokens = int64(cmp.Or(r.MaxTokens, answerTokens(r.Model)+r.ThinkingTokens))
+	params.MaxTokens = int64(mostTokens(r))
 	system := r.System
-	if asksForJSON(r) {
-		system = strings.TrimLeft(system+"\n\n"+onlyJSON, "\n")
+	if asksForJSON(r) { // there is a mode for schemas only
+		system = andSay(system, onlyJSON)
 	}
 	if system != "" {
 		params.System = []anthropic.TextBlockParam{{Text: system}}
@@ -83,6 +95,9 @@ func (messages) body(r Request, _ *provider) ([]byte, error) {
 	params.Messages = []anthropic.MessageParam{anthropic.NewUserMessage(blocks...)}
 	if r.JSON && r.Schema != nil {
 		params.OutputConfig.Format.Schema = outputSchema(r.Schema)
+	}
+	if set(r.ReasoningEffort) {
+		params.OutputConfig.Effort = anthropic.OutputConfigEffort(r.ReasoningEffort)
 	}
 	if r.Temperature != nil {
 		params.Temperature = anthropic.Float(*r.Temperature)
@@ -136,21 +151,33 @@ func outputSchema(schema json.RawMessage) map[string]any {
 const streamFrom = 16000
 
 func (messages) ask(ctx context.Context, w *wire, r Request, text func(string)) (Answer, error) {
-	service := anthropic.NewMessageService(
+	var resp *http.Response
+	options := []option.RequestOption{
 		option.WithBaseURL(messagesBase(w.base)), option.WithAPIKey(w.key), option.WithHTTPClient(w.http),
 		option.WithMaxRetries(0), option.WithMiddleware(w.send), option.WithRequestBody("application/json", w.body),
-		option.WithRequestTimeout(24*time.Hour), option.WithHeaderDel("X-Stainless-Timeout"), // ctx has the say on time
+		option.WithRequestTimeout(24 * time.Hour), option.WithHeaderDel("X-Stainless-Timeout"), // ctx has the say on time
 		option.WithoutOpenTelemetry(), // whose variables it would read
-	)
+		option.WithResponseBodyInto(&resp),
+	}
+	most := mostTokens(r)
+	stream := r.Stream || most > streamFrom
+	if stream {
+		options = append(options, option.WithJSONSet("stream", true))
+	}
+	service := anthropic.NewMessageService(options...)
+	if _, err := service.New(ctx, anthropic.MessageNewParams{}); err != nil {
+		return Answer{}, err
+	}
+	defer resp.Body.Close()
 	if asksForJSON(r) {
 		text = func(string) {} // the fence is not to be seen
 	}
 	var message *anthropic.Message
 	var err error
-	if r.Stream || cmp.Or(r.MaxTokens, r.ThinkingTokens) > streamFrom {
-		message, err = messagePieces(ctx, w, service, text)
+	if stream && inPieces(resp) {
+		message, err = messagePieces(w, resp, text)
 	} else {
-		message, err = service.New(ctx, anthropic.MessageNewParams{})
+		err = readWhole(resp, &message)
 	}
 	if err != nil || message == nil { // it is nil where the answer is null
 		return Answer{}, cmp.Or(err, errors.New("it is null"))
@@ -170,18 +197,23 @@ func (messages) ask(ctx context.Context, w *wire, r Request, text func(string)) 
 	if asksForJSON(r) {
 		a.Text = withoutFence(a.Text)
 	}
+	if message.StopReason == anthropic.StopReasonMaxTokens && r.MaxTokens == 0 && strings.TrimSpace(a.Text) != "" {
+		return a, &BadAnswer{fmt.Errorf("it was cut at %d tokens, which is the most that is asked for where max_tokens is left out: set max_tokens", most)}
+	}
 	return a, nil
 }
 
 // messagePieces reads an answer that comes piece by piece.
-func messagePieces(ctx context.Context, w *wire, service anthropic.MessageService, text func(string)) (*anthropic.Message, error) {
-	stream := service.NewStreaming(ctx, anthropic.MessageNewParams{})
-	defer stream.Close()
+func messagePieces(w *wire, resp *http.Response, text func(string)) (*anthropic.Message, error) {
+	stream := ssestream.NewStream[anthropic.MessageStreamEventUnion](ssestream.NewDecoder(resp), nil)
 	message := &anthropic.Message{}
 	for stream.Next() {
 		event := stream.Current()
 		if err := message.Accumulate(event); err != nil {
 			return nil, err
+		}
+		if event.Type == "message_stop" {
+			return message, nil // the connection may stay open, or break: nothing follows
 		}
 		if event.Type == "content_block_delta" && event.Delta.Type == "text_delta" {
 			text(event.Delta.Text)

@@ -37,33 +37,40 @@ func TestMessageRequests(t *testing.T) {
 		change func(*Request)
 		want   string // the body beside what does not change
 	}{
-		{"least", func(*Request) {}, `{"max_tokens": 8192}`},
+		{"least", func(*Request) {}, `{}`},
 		{"an old model", func(r *Request) { r.Model = "claude-3-haiku-20240307" }, `{"max_tokens": 4096, "model": "claude-3-haiku-20240307"}`},
 		{"a model less old", func(r *Request) { r.Model = "claude-3-5-haiku-20241022" }, `{"max_tokens": 8192, "model": "claude-3-5-haiku-20241022"}`},
-		{"system", func(r *Request) { r.System = "be kind" }, `{"max_tokens": 8192, "system": [{"type": "text", "text": "be kind"}]}`},
+		{"an old model at a gateway", func(r *Request) { r.Model = "anthropic/claude-3-opus" }, `{"max_tokens": 4096, "model": "anthropic/claude-3-opus"}`},
+		{"an old model that thinks", func(r *Request) { r.Model, r.ThinkingTokens = "claude-3-5-sonnet", 2000 },
+			`{"max_tokens": 10192, "model": "claude-3-5-sonnet", "thinking": {"type": "enabled", "budget_tokens": 2000}}`},
+		{"system", func(r *Request) { r.System = "be kind" }, `{"system": [{"type": "text", "text": "be kind"}]}`},
 		{"images", func(r *Request) {
 			r.Images = []Image{{URL: "https://h/i.png"}, {MIME: "image/png", Data: []byte{1, 2, 3}}, {URL: "data:image/gif;base64,AAAA"}}
-		}, `{"max_tokens": 8192, "messages": [{"role": "user", "content": [
+		}, `{"messages": [{"role": "user", "content": [
 			{"type": "image", "source": {"type": "url", "url": "https://h/i.png"}},
 			{"type": "image", "source": {"type": "base64", "media_type": "image/png", "data": "AQID"}},
 			{"type": "image", "source": {"type": "base64", "media_type": "image/gif", "data": "AAAA"}},
 			{"type": "text", "text": "hello"}]}]}`},
 		{"sampling", func(r *Request) { r.MaxTokens, r.Temperature, r.TopP = 7, new(0.0), new(0.9) }, `{"max_tokens": 7, "temperature": 0, "top_p": 0.9}`},
-		{"thinking", func(r *Request) { r.ThinkingTokens = 2000 }, `{"max_tokens": 10192, "thinking": {"type": "enabled", "budget_tokens": 2000}}`},
+		{"thinking", func(r *Request) { r.ThinkingTokens = 2000 }, `{"max_tokens": 34000, "stream": true, "thinking": {"type": "enabled", "budget_tokens": 2000}}`},
 		{"thinking, and how much in all", func(r *Request) { r.ThinkingTokens, r.MaxTokens = 2000, 3000 }, `{"max_tokens": 3000, "thinking": {"type": "enabled", "budget_tokens": 2000}}`},
-		{"JSON", func(r *Request) { r.JSON = true }, `{"max_tokens": 8192, "system": [{"type": "text", "text": "Answer with one JSON object and nothing else."}]}`},
+		{"JSON", func(r *Request) { r.JSON = true }, `{"system": [{"type": "text", "text": "Answer with one JSON object and nothing else."}]}`},
 		{"JSON and system", func(r *Request) { r.JSON, r.System = true, "be kind" },
-			`{"max_tokens": 8192, "system": [{"type": "text", "text": "be kind\n\nAnswer with one JSON object and nothing else."}]}`},
+			`{"system": [{"type": "text", "text": "be kind\n\nAnswer with one JSON object and nothing else."}]}`},
 		{"schema", func(r *Request) { r.JSON, r.Schema = true, json.RawMessage(held) },
-			`{"max_tokens": 8192, "output_config": {"format": {"type": "json_schema", "schema": ` + held + `}}}`},
+			`{"output_config": {"format": {"type": "json_schema", "schema": ` + held + `}}}`},
 		{"schema that is not taken as it is", func(r *Request) {
 			r.JSON, r.Schema = true, json.RawMessage(`{"type": "object", "properties": {"n": {"type": "integer", "minimum": 1}}}`)
-		}, `{"max_tokens": 8192, "output_config": {"format": {"type": "json_schema", "schema":
+		}, `{"output_config": {"format": {"type": "json_schema", "schema":
 			{"type": "object", "properties": {"n": {"type": "integer", "description": "{minimum: 1}"}}, "additionalProperties": false}}}}`},
 		{"schema that cannot be remade", func(r *Request) {
 			r.JSON, r.Schema = true, json.RawMessage(`{"type": ["object", "null"]}`)
-		}, `{"max_tokens": 8192, "output_config": {"format": {"type": "json_schema", "schema": {"type": ["object", "null"]}}}}`},
-		{"stream", func(r *Request) { r.Stream = true }, `{"max_tokens": 8192, "stream": true}`},
+		}, `{"output_config": {"format": {"type": "json_schema", "schema": {"type": ["object", "null"]}}}}`},
+		{"effort", func(r *Request) { r.ReasoningEffort = "xhigh" }, `{"output_config": {"effort": "xhigh"}}`},
+		{"effort that is the default", func(r *Request) { r.ReasoningEffort = "default" }, `{}`},
+		{"effort and schema", func(r *Request) { r.JSON, r.Schema, r.ReasoningEffort = true, json.RawMessage(held), "low" },
+			`{"output_config": {"effort": "low", "format": {"type": "json_schema", "schema": ` + held + `}}}`},
+		{"stream", func(r *Request) { r.Stream, r.MaxTokens = true, 7 }, `{"max_tokens": 7, "stream": true}`},
 		{"as long as one waits for without a word", func(r *Request) { r.MaxTokens = 16000 }, `{"max_tokens": 16000}`},
 		{"longer", func(r *Request) { r.MaxTokens = 16001 }, `{"max_tokens": 16001, "stream": true}`},
 	} {
@@ -72,7 +79,9 @@ func TestMessageRequests(t *testing.T) {
 			s := provide(t, says("ok"))
 			r := s.at("anthropic")
 			test.change(&r)
-			_, _ = newClient(t, Options{}).Ask(t.Context(), r, Call{}) // one that is streamed gets no answer
+			if _, err := newClient(t, Options{}).Ask(t.Context(), r, Call{}); err != nil {
+				t.Error(err)
+			}
 			if len(s.requests()) != 1 {
 				t.Fatalf("%d requests", len(s.requests()))
 			}
@@ -81,6 +90,9 @@ func TestMessageRequests(t *testing.T) {
 			want(t, "credential", got.header["X-Api-Key"], []string{testKey})
 			want(t, "version", got.header["Anthropic-Version"], []string{"2023-06-01"})
 			wanted := decoded(t, test.want).(map[string]any)
+			if wanted["max_tokens"] == nil { // so many are not waited for in silence
+				wanted["max_tokens"], wanted["stream"] = 32000.0, true
+			}
 			for name, value := range decoded(t, `{"model": "m", "messages": [{"role": "user", "content": [{"type": "text", "text": "hello"}]}]}`).(map[string]any) {
 				if wanted[name] == nil {
 					wanted[name] = value
@@ -99,12 +111,58 @@ func TestMessageAnswers(t *testing.T) {
 		reply(w, `{"content": %s, "stop_reason": %q, "usage": {"input_tokens": 5, "cache_creation_input_tokens": 20, "cache_read_input_tokens": 300, "output_tokens": 4000}}`, content, reason)
 	})
 	c := newClient(t, Options{})
-	for _, cut := range []string{"", "length", "content_filter", "length", ""} {
-		a, err := c.Ask(t.Context(), s.at("anthropic"), Call{})
-		if err != nil {
-			t.Fatal(err)
+	for i, cut := range []string{"", "length", "content_filter", "length", ""} {
+		r := s.at("anthropic")
+		r.MaxTokens = 4000
+		a, err := c.Ask(t.Context(), r, Call{})
+		if cut == "content_filter" {
+			wantError(t, "refusal", err, `the model's answer is of no use: it is not whole: it ended with "content_filter"`)
+		} else if err != nil {
+			t.Error(i, err)
 		}
 		want(t, "answer", a, Answer{Text: "ab", Cut: cut, InputTokens: 325, CachedInputTokens: 300, OutputTokens: 4000})
+	}
+}
+
+// An answer that is cut where the author said is what was asked for; one that is
+// cut where nobody said is not.
+func TestMessagesCutByDefault(t *testing.T) {
+	t.Parallel()
+	const cut = "the model's answer is of no use: it was cut at %d tokens, which is the most that is asked for where max_tokens is left out: set max_tokens"
+	for _, test := range []struct {
+		name, model string
+		change      func(*Request)
+		text, end   string
+		err         string
+	}{
+		{name: "old", model: "claude-3-haiku-20240307", text: "half", end: "max_tokens", err: fmt.Sprintf(cut, 4096)},
+		{name: "less old", model: "claude-3-5-sonnet-20241022", text: "half", end: "max_tokens", err: fmt.Sprintf(cut, 8192)},
+		{name: "new", model: "claude-sonnet-4-5", text: "half", end: "max_tokens", err: fmt.Sprintf(cut, 32000)},
+		{name: "thinking", model: "claude-sonnet-4-5", change: func(r *Request) { r.ThinkingTokens = 2000 }, text: "half", end: "max_tokens", err: fmt.Sprintf(cut, 34000)},
+		{name: "JSON", model: "claude-sonnet-4-5", change: func(r *Request) { r.JSON = true }, text: "{", end: "max_tokens", err: fmt.Sprintf(cut, 32000)},
+		{name: "where the author said", model: "claude-sonnet-4-5", change: func(r *Request) { r.MaxTokens = 9 }, text: "half", end: "max_tokens"},
+		{name: "where there is no more room", model: "claude-sonnet-4-5", text: "half", end: "model_context_window_exceeded"},
+		{name: "no text", model: "claude-sonnet-4-5", end: "max_tokens",
+			err: "the model's answer is of no use: there is no text in it: all tokens went into thinking, or max_tokens is too low"},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			t.Parallel()
+			s := provide(t, func(w http.ResponseWriter, _ *http.Request, _ int) {
+				reply(w, `{"content": [{"type": "text", "text": %s}], "stop_reason": %q, "usage": {"input_tokens": 5, "output_tokens": 4000}}`, quoted(test.text), test.end)
+			})
+			r := s.at("anthropic")
+			r.Model = test.model
+			if test.change != nil {
+				test.change(&r)
+			}
+			a, err := newClient(t, Options{}).Ask(t.Context(), r, Call{})
+			want(t, "answer, which was paid for", a, Answer{Text: test.text, Cut: "length", InputTokens: 5, OutputTokens: 4000})
+			if test.err != "" {
+				wantError(t, "error", err, test.err)
+			} else if err != nil {
+				t.Error(err)
+			}
+		})
 	}
 }
 

@@ -27,6 +27,7 @@ type Cache struct {
 	puts        chan *put
 	closing     chan struct{}
 	written     chan struct{} // closed when the writer has ended
+	failed      bool          // the last commit; to be read when written is closed
 	close       func() error
 
 	mu   sync.Mutex
@@ -69,9 +70,9 @@ func (c *Cache) Get(key Key) (Answer, bool) {
 }
 
 // Put keeps the answer to a request under its key, in place of one that is
-// there. When it returns, the answer survives a kill of the process. An answer
+// there. When it returns nil, the answer survives a kill of the process. An answer
 // that was cut short is not kept.
-func (c *Cache) Put(key Key, r Request, a Answer) error {
+func (c *Cache) Put(ctx context.Context, key Key, r Request, a Answer) error {
 	if c == nil || a.Cut != "" {
 		return nil
 	}
@@ -79,8 +80,14 @@ func (c *Cache) Put(key Key, r Request, a Answer) error {
 	err := errClosed
 	select {
 	case c.puts <- p:
-		err = <-p.done
+		select {
+		case err = <-p.done:
+		case <-ctx.Done(): // it may yet be kept
+			err = ctx.Err()
+		}
 	case <-c.closing:
+	case <-ctx.Done():
+		err = ctx.Err()
 	}
 	if err != nil {
 		return fmt.Errorf("cannot keep an answer in %s: %w", c.path, explain(err))
@@ -99,7 +106,9 @@ func (c *Cache) Close() error {
 func (c *Cache) end() error {
 	close(c.closing)
 	<-c.written
-	_ = c.commit(nil) // how often answers were used: nothing that is missed
+	if !c.failed { // or it would wait for the lock once more
+		_ = c.commit(nil) // how often answers were used: nothing that is missed
+	}
 	if err := errors.Join(c.read.Close(), c.write.Close()); err != nil {
 		return fmt.Errorf("cannot close the cache %s: %w", c.path, explain(err))
 	}
@@ -131,6 +140,7 @@ func (c *Cache) writer() {
 			}
 		}
 		err := c.commit(group)
+		c.failed = err != nil
 		for _, p := range group {
 			p.done <- err
 		}

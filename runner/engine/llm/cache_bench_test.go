@@ -1,6 +1,7 @@
 package llm
 
 import (
+	"context"
 	"strings"
 	"sync/atomic"
 	"testing"
@@ -15,7 +16,7 @@ func BenchmarkCachePut(b *testing.B) {
 	b.SetParallelism(32) // with two processors: 64 at once
 	b.RunParallel(func(pb *testing.PB) {
 		for pb.Next() {
-			if err := c.Put(cacheKey(int(n.Add(1))), asked, benchAnswer); err != nil {
+			if err := c.Put(context.Background(), cacheKey(int(n.Add(1))), asked, benchAnswer); err != nil {
 				b.Error(err)
 			}
 		}
@@ -28,7 +29,7 @@ func BenchmarkCachePutAlone(b *testing.B) {
 	n := 0
 	for b.Loop() {
 		n++
-		if err := c.Put(cacheKey(n), asked, benchAnswer); err != nil {
+		if err := c.Put(context.Background(), cacheKey(n), asked, benchAnswer); err != nil {
 			b.Fatal(err)
 		}
 	}
@@ -39,7 +40,7 @@ func BenchmarkCacheGet(b *testing.B) {
 	c := newTestCache(b)
 	const answers = 5_000
 	for i := range answers {
-		if err := c.Put(cacheKey(i), asked, benchAnswer); err != nil {
+		if err := c.Put(context.Background(), cacheKey(i), asked, benchAnswer); err != nil {
 			b.Fatal(err)
 		}
 	}

@@ -58,8 +58,9 @@ const (
 )
 
 // OpenCache opens the cache in a file, and makes the file and its folder where
-// they are not there. Answers older than ttl are removed and never given; with
-// ttl 0 they do not age.
+// they are not there. Answers older than ttl are never given; with ttl 0
+// they do not age. They are not removed, as other batch files may use the file
+// with another ttl.
 func OpenCache(path string, ttl time.Duration) (*Cache, error) {
 	return openCache(path, ttl, busyTimeout)
 }
@@ -99,10 +100,7 @@ func (c *Cache) open(busy time.Duration) (err error) {
 	if c.get, err = c.read.PrepareContext(ctx, getAnswer); err != nil {
 		return err
 	}
-	if c.ttl > 0 {
-		_, err = c.removeBefore(c.oldest())
-	}
-	return err
+	return nil
 }
 
 // creating keeps one goroutine from closing a file that it has just made while
@@ -234,7 +232,7 @@ const errorKind = 0xff
 // reasons are the database's errors that a user can do something about.
 var reasons = map[int]string{
 	sqlite3.SQLITE_NOTADB:   "it is not a database",
-	sqlite3.SQLITE_CORRUPT:  "it is damaged",
+	sqlite3.SQLITE_CORRUPT:  "it is damaged: remove it, and it is made anew",
 	sqlite3.SQLITE_BUSY:     "another process has locked it",
 	sqlite3.SQLITE_FULL:     "no space is left on the disk",
 	sqlite3.SQLITE_READONLY: "it cannot be written",

@@ -2,6 +2,7 @@ package llm
 
 import (
 	"bytes"
+	"context"
 	"database/sql"
 	"fmt"
 	"io/fs"
@@ -114,7 +115,7 @@ func TestOpenCacheSaysWhatIsWrong(t *testing.T) {
 			if err := os.Truncate(path, 3*4096); err != nil {
 				t.Fatal(err)
 			}
-		}, "it is damaged"},
+		}, "it is damaged: remove it, and it is made anew"},
 		{"locked", func(t *testing.T, path string) {
 			filled(t, path)
 			sqlOn(t, path, "pragma locking_mode = exclusive", "begin exclusive", "create table other (a)")
@@ -198,7 +199,7 @@ func TestCacheMissesWhatIsDamaged(t *testing.T) {
 	for i := range 200 {
 		wantMissing(t, c, i)
 	}
-	if err := c.Put(cacheKey(1), asked, answerOf(1)); err == nil || !strings.HasSuffix(err.Error(), "it is damaged") {
+	if err := c.Put(context.Background(), cacheKey(1), asked, answerOf(1)); err == nil || !strings.HasSuffix(err.Error(), "it is damaged: remove it, and it is made anew") {
 		t.Errorf("a put into what is damaged: %v", err)
 	}
 }

@@ -1,6 +1,7 @@
 package llm
 
 import (
+	"context"
 	"os"
 	"path/filepath"
 	"strings"
@@ -25,7 +26,7 @@ func TestCacheStats(t *testing.T) {
 		}
 		first := time.Now()
 		for i, r := range []Request{{Provider: "openai", Model: "b"}, {Provider: "openai", Model: "a"}, {Provider: "anthropic", Model: "b"}, {Provider: "openai", Model: "a"}} {
-			if err := c.Put(cacheKey(i), r, answerOf(i)); err != nil {
+			if err := c.Put(context.Background(), cacheKey(i), r, answerOf(i)); err != nil {
 				t.Fatal(err)
 			}
 			time.Sleep(time.Minute)
@@ -70,7 +71,7 @@ func TestCacheClear(t *testing.T) {
 			for g := range 64 {
 				wg.Go(func() {
 					for i := g; i < n; i += 64 {
-						if err := c.Put(cacheKey(from+i), asked, Answer{Text: large}); err != nil {
+						if err := c.Put(context.Background(), cacheKey(from+i), asked, Answer{Text: large}); err != nil {
 							t.Error(err)
 						}
 					}

@@ -22,6 +22,7 @@ type Options struct {
 	Cache *Cache                           // of answers; nil: they are not kept
 	HTTP  *http.Client                     // nil: one of its own
 	Log   func(message string)             // what is worth a line and is no error; nil: nobody listens
+	Warn  func(message string)             // what will cost something; nil: as Log
 }
 
 // Client asks language models. It is safe for concurrent use, and one is to
@@ -31,20 +32,26 @@ type Client struct {
 	cache    *Cache
 	http     *http.Client
 	log      func(string)
+	warn     func(string)
 	complain sync.Once // that an answer cannot be kept
 
 	mu       sync.Mutex
 	limiters map[place]*runner.Limiter
+	plain    map[place]bool // where schemas are put in words, as they were refused
 }
 
-// place is where calls are counted together when too many are refused.
+// place is where calls are counted together when too many are refused, and what
+// they may ask for is the same.
 type place struct{ url, key, model string }
 
 // New makes a client. It reads variables when it is asked, not before.
 func New(o Options) *Client {
-	c := &Client{cache: o.Cache, log: o.Log, limiters: map[place]*runner.Limiter{}}
+	c := &Client{cache: o.Cache, log: o.Log, limiters: map[place]*runner.Limiter{}, plain: map[place]bool{}}
 	if c.log == nil {
 		c.log = func(string) {}
+	}
+	if c.warn = o.Warn; c.warn == nil {
+		c.warn = c.log
 	}
 	lookup := o.Env
 	if lookup == nil {
@@ -125,28 +132,6 @@ func (c *Client) prepare(r Request) (*provider, *wire, error) {
 	return p, w, nil
 }
 
-// Key gives the API key that a request is made with; "" where there is none and
-// the provider may do without.
-func (c *Client) Key(r Request) (string, error) {
-	p, err := findProvider(r.Provider)
-	if err != nil {
-		return "", err
-	}
-	key, from := strings.TrimSpace(r.APIKey), "api_key"
-	for _, name := range p.keys {
-		if key == "" {
-			key, from = c.env(name), name
-		}
-	}
-	switch {
-	case key == "" && !p.keyless:
-		return "", fmt.Errorf("no key for %s: set %s, or give api_key: ${...}", p.name, strings.Join(p.keys, " or "))
-	case strings.ContainsFunc(key, func(r rune) bool { return r <= ' ' || r > '~' }):
-		return "", fmt.Errorf("the key in %s is no key: it holds white space or other characters that cannot be sent", from)
-	}
-	return key, nil
-}
-
 // Ask asks a model once. What it gives but for an answer:
 //
 //   - *runner.HeldBack where a limiter keeps the call for later; none was made
@@ -155,8 +140,9 @@ func (c *Client) Key(r Request) (string, error) {
 //   - the error of ctx when it is done
 //   - any other error for a request that cannot be made, as by [Client.Check]
 //
-// An answer that is not whole (see [Answer]) is given, but neither kept nor read
-// again.
+// An answer that was cut at max_tokens (see [Answer]) is given where it is text,
+// but neither kept nor read again. A model that refuses a schema is asked once
+// more, with the schema in words, and from then on is asked so at once.
 func (c *Client) Ask(ctx context.Context, r Request, call Call) (Answer, error) {
 	p, w, err := c.prepare(r)
 	if err != nil {
@@ -165,23 +151,36 @@ func (c *Client) Ask(ctx context.Context, r Request, call Call) (Answer, error) 
 	if w.key, err = c.Key(r); err != nil {
 		return Answer{}, err
 	}
-	if w.body, err = p.protocol.body(r, p); err != nil {
+	forms, err := p.forms(w, r)
+	if err != nil {
 		return Answer{}, err
 	}
-	key := w.cacheKey()
-	if !call.Fresh {
+	for _, f := range forms {
+		if call.Fresh {
+			break
+		}
 		// What was of use once may no longer be: a check may have changed.
-		if a, ok := c.cache.Get(key); ok && judge(a, r, call) == nil {
+		if a, ok := c.cache.Get(f.key); ok && judge(a, r, call) == nil {
 			a.FromCache = true
 			call.say(a.Text)
 			return a, nil
 		}
 	}
 	said := false
-	a, err := c.call(ctx, p, w, r, func(piece string) {
+	text := func(piece string) {
 		said = true
 		call.say(piece)
-	})
+	}
+	f, plain := forms[0], forms[len(forms)-1] // one and the same where there is no schema
+	if c.isPlain(w.place(r)) {
+		f = plain
+	}
+	a, err := c.call(ctx, p, w, f, text)
+	if f.key != plain.key && !said && refusesSchema(err) {
+		c.setPlain(w.place(r), err)
+		f = plain
+		a, err = c.call(ctx, p, w, f, text)
+	}
 	if err != nil {
 		return a, err
 	}
@@ -192,28 +191,39 @@ func (c *Client) Ask(ctx context.Context, r Request, call Call) (Answer, error) 
 		call.say(a.Text)
 	}
 	if a.Cut == "" {
-		c.keep(key, r, a)
+		c.keep(ctx, w, f, a)
 	}
 	return a, nil
 }
 
 // call makes the call, if the limiter lets it.
-func (c *Client) call(ctx context.Context, p *provider, w *wire, r Request, text func(string)) (Answer, error) {
+func (c *Client) call(ctx context.Context, p *provider, w *wire, f form, text func(string)) (Answer, error) {
 	if err := ctx.Err(); err != nil {
 		return Answer{}, err
 	}
-	limiter := c.limiter(place{w.url, w.key, r.Model})
+	limiter := c.limiter(w.place(f.Request))
 	if wait := limiter.Admit(); wait > 0 {
-		return Answer{}, &runner.HeldBack{For: wait}
+		return Answer{}, &runner.HeldBack{For: wait, Taken: limiter.Taken()}
 	}
 	began := time.Now()
-	a, err := p.protocol.ask(ctx, w, r, text)
+	w.body = f.body
+	told := false
+	a, err := p.protocol.ask(ctx, w, f.Request, func(piece string) {
+		told = told || piece != ""
+		text(piece)
+	})
 	if err != nil {
-		err = w.failure(ctx, err)
+		err = w.failure(ctx, err, told)
 	}
-	limiter.Answered(began, err)
+	if _, bad := errors.AsType[*BadAnswer](err); bad {
+		limiter.Answered(began, nil) // the call was taken
+	} else {
+		limiter.Answered(began, err)
+	}
 	return a, err
 }
+
+func (w *wire) place(r Request) place { return place{w.url, w.key, r.Model} }
 
 func (c *Client) limiter(at place) *runner.Limiter {
 	c.mu.Lock()
@@ -222,19 +232,40 @@ func (c *Client) limiter(at place) *runner.Limiter {
 	if l == nil {
 		l = runner.NewLimiter()
 		l.OnChange = func(s runner.LimiterState) {
-			c.log(fmt.Sprintf("calls of %s at %s: %v", at.model, endpoint(at.url), s))
+			if s == (runner.LimiterState{}) {
+				c.log(fmt.Sprintf("calls of %s at %s go at full speed again", at.model, endpoint(at.url)))
+			} else {
+				c.log(fmt.Sprintf("too many calls of %s at %s are refused (429): slowed to %v", at.model, endpoint(at.url), s))
+			}
 		}
 		c.limiters[at] = l
 	}
 	return l
 }
 
+func (c *Client) isPlain(at place) bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.plain[at]
+}
+
+// setPlain remembers that schemas are to be put in words, and says why.
+func (c *Client) setPlain(at place, why error) {
+	c.mu.Lock()
+	known := c.plain[at]
+	c.plain[at] = true
+	c.mu.Unlock()
+	if !known {
+		c.log(fmt.Sprintf("%s takes no JSON Schema, and is told it in words from now on: %v", at.model, why))
+	}
+}
+
 // cacheKey is that of an answer: the hash of all that it depends on. The key of
 // the API is left out, so that a new one does not pay again.
-func (w *wire) cacheKey() Key {
+func (w *wire) cacheKey(body []byte) Key {
 	h := sha256.New()
 	fmt.Fprintf(h, "%s\n", w.url) // its path tells the protocol
-	h.Write(w.body)
+	h.Write(body)
 	return Key(h.Sum(nil))
 }
 
@@ -247,13 +278,18 @@ func (call Call) say(piece string) {
 
 // judge says why an answer is of no use.
 func judge(a Answer, r Request, call Call) error {
+	empty := strings.TrimSpace(a.Text) == ""
 	switch {
+	case empty && a.Cut == cutLength:
+		return &BadAnswer{errors.New("there is no text in it: all tokens went into thinking, or max_tokens is too low")}
+	case empty && a.Cut == "":
+		return &BadAnswer{errors.New("there is no text in it")}
+	case empty:
+		return &BadAnswer{fmt.Errorf("there is no text in it: it ended with %q", schema.Shorten(a.Cut, 60))}
 	case a.Cut == cutLength && r.JSON:
 		return &BadAnswer{errors.New("the JSON is not whole: it was cut at max_tokens")}
-	case a.Cut != "" && r.JSON:
-		return &BadAnswer{fmt.Errorf("the JSON is not whole: %s", schema.Shorten(a.Cut, 60))}
-	case a.Cut == "" && strings.TrimSpace(a.Text) == "":
-		return &BadAnswer{errors.New("there is no text in it")}
+	case a.Cut != "" && a.Cut != cutLength:
+		return &BadAnswer{fmt.Errorf("it is not whole: it ended with %q", schema.Shorten(a.Cut, 60))}
 	case call.Check == nil:
 		return nil
 	}
@@ -269,7 +305,7 @@ const cutLength = "length"
 // for one that is.
 func cut(finish string) string {
 	switch finish = strings.ToLower(finish); finish {
-	case "", "stop", "eos", "end_turn", "stop_sequence":
+	case "", "stop", "eos", "eos_token", "end_turn", "stop_sequence":
 		return ""
 	case "length", "max_tokens", "model_length", "model_context_window_exceeded":
 		return cutLength
@@ -280,9 +316,13 @@ func cut(finish string) string {
 }
 
 // keep puts an answer into the cache. One that cannot be kept is an answer all
-// the same.
-func (c *Client) keep(key Key, r Request, a Answer) {
-	if err := c.cache.Put(key, r, a); err != nil {
-		c.complain.Do(func() { c.log(fmt.Sprintf("answers are not kept, and will be paid for again: %v", err)) })
+// the same; one that repeats the key of the API is not kept, as what hides keys
+// may not know that one any more when it is read.
+func (c *Client) keep(ctx context.Context, w *wire, f form, a Answer) {
+	if len(w.key) >= minKey && strings.Contains(a.Text, w.key) {
+		return
+	}
+	if err := c.cache.Put(ctx, f.key, f.Request, a); err != nil && ctx.Err() == nil {
+		c.complain.Do(func() { c.warn(fmt.Sprintf("answers are not kept, and will be paid for again: %v", err)) })
 	}
 }

@@ -1,6 +1,7 @@
 package llm
 
 import (
+	"bytes"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -46,6 +47,7 @@ func provide(t testing.TB, answer func(w http.ResponseWriter, r *http.Request, n
 		s.sent = append(s.sent, sent{r.Method + " " + r.URL.Path, r.Header, string(body)})
 		n := len(s.sent)
 		s.mu.Unlock()
+		r.Body = io.NopCloser(bytes.NewReader(body))
 		answer(w, r, n)
 	}))
 	t.Cleanup(listener.Close)
@@ -210,12 +212,16 @@ func TestAskJudgesAnswers(t *testing.T) {
 		{name: "whole", answer: chat(`"ok"`, `"stop"`), text: "ok", kept: true},
 		{name: "no word at its end", answer: chat(`"ok"`, `null`), text: "ok", kept: true},
 		{name: "cut", answer: chat(`"half of"`, `"length"`), text: "half of", cut: "length"},
-		{name: "cut before it began", answer: chat(`""`, `"length"`), cut: "length"},
-		{name: "filtered", answer: chat(`"I"`, `"content_filter"`), text: "I", cut: "content_filter"},
-		{name: "an unknown end", answer: chat(`"I"`, `"insufficient_system_resource"`), text: "I", cut: "insufficient_system_resource"},
+		{name: "cut before it began", answer: chat(`""`, `"length"`), cut: "length",
+			err: "there is no text in it: all tokens went into thinking, or max_tokens is too low"},
+		{name: "filtered", answer: chat(`"I"`, `"content_filter"`), text: "I", cut: "content_filter", err: `it is not whole: it ended with "content_filter"`},
+		{name: "filtered before it began", answer: chat(`""`, `"content_filter"`), cut: "content_filter", err: `there is no text in it: it ended with "content_filter"`},
+		{name: "a tool is called", answer: chat(`"I"`, `"tool_calls"`), text: "I", cut: "tool_calls", err: `it is not whole: it ended with "tool_calls"`},
+		{name: "an unknown end", answer: chat(`"I"`, `"insufficient_system_resource"`), text: "I", cut: "insufficient_system_resource", err: `it is not whole: it ended with "insufficient_system_resource"`},
+		{name: "an unknown end without text", answer: chat(`null`, `"error"`), cut: "error", err: `there is no text in it: it ended with "error"`},
 		{name: "JSON", json: true, answer: chat(`"{}"`, `"stop"`), text: "{}", kept: true},
 		{name: "JSON, cut", json: true, answer: chat(`"{"`, `"length"`), text: "{", cut: "length", err: "the JSON is not whole: it was cut at max_tokens"},
-		{name: "JSON, filtered", json: true, answer: chat(`"{"`, `"content_filter"`), text: "{", cut: "content_filter", err: "the JSON is not whole: content_filter"},
+		{name: "JSON, filtered", json: true, answer: chat(`"{"`, `"content_filter"`), text: "{", cut: "content_filter", err: `it is not whole: it ended with "content_filter"`},
 		{name: "useless", answer: chat(`"useless"`, `"stop"`), text: "useless", err: "not what was asked for"},
 		{name: "no text", answer: chat(`null`, `"stop"`), err: "there is no text in it"},
 		{name: "white space", answer: chat(`" \n"`, `"stop"`), text: " \n", err: "there is no text in it"},
@@ -246,6 +252,23 @@ func TestAskJudgesAnswers(t *testing.T) {
 			again, _ := c.Ask(t.Context(), r, call)
 			want(t, "kept", again.FromCache, test.kept)
 		})
+	}
+}
+
+// Not all who speak a protocol know its streams.
+func TestAskForAStreamGetsAWholeAnswer(t *testing.T) {
+	t.Parallel()
+	s := provide(t, says("ok"))
+	for _, provider := range []string{"custom", "anthropic"} {
+		r := s.at(provider)
+		r.Stream = true
+		var pieces []string
+		a, err := newClient(t, Options{}).Ask(t.Context(), r, Call{Text: func(piece string) { pieces = append(pieces, piece) }})
+		if err != nil {
+			t.Error(err)
+		}
+		want(t, provider, a, Answer{Text: "ok", InputTokens: 5, OutputTokens: 2})
+		want(t, provider+": pieces", pieces, []string{"ok"})
 	}
 }
 
@@ -297,7 +320,7 @@ func TestAskIsHeldBack(t *testing.T) {
 		t.Errorf("error %v, want to be held back", err)
 	}
 	want(t, "requests of a call that was held back", len(s.requests())-before, 0)
-	if len(lines) == 0 || !strings.HasPrefix(lines[0], "calls of m at "+endpoint(s.url)+"/v1/chat/completions: ") {
+	if len(lines) == 0 || !strings.HasPrefix(lines[0], "too many calls of m at "+endpoint(s.url)+"/v1/chat/completions are refused (429): slowed to ") {
 		t.Errorf("lines %q", lines)
 	}
 	for what, change := range map[string]func(*Request){

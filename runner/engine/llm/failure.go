@@ -11,11 +11,13 @@ import (
 	"net"
 	"net/http"
 	"net/url"
+	"os"
 	"regexp"
 	"slices"
 	"strconv"
 	"strings"
 	"time"
+	"unicode"
 
 	"nightshift/runner"
 	"nightshift/schema"
@@ -39,6 +41,12 @@ const (
 	maxMessage = 300 // characters
 )
 
+// Limits on how long a body is waited for.
+const (
+	refusalWait = 2 * time.Second  // for the whole of it: its status says most
+	maxSilence  = 10 * time.Minute // in a stream, which says every few seconds that it is alive
+)
+
 // send makes the HTTP call for an SDK, of which it is a middleware. What fails
 // comes back as one of runner's errors: the SDKs' own keep too little of it.
 func (w *wire) send(req *http.Request, next func(*http.Request) (*http.Response, error)) (*http.Response, error) {
@@ -48,29 +56,30 @@ func (w *wire) send(req *http.Request, next func(*http.Request) (*http.Response,
 	}
 	if resp.StatusCode < 200 || resp.StatusCode > 299 {
 		defer resp.Body.Close()
+		late := time.AfterFunc(refusalWait, func() { _ = resp.Body.Close() })
 		body, _ := io.ReadAll(io.LimitReader(resp.Body, maxRefusal)) // what there is of it
+		late.Stop()
 		return nil, w.refusal(resp.StatusCode, resp.Header, body)
 	}
-	most := int64(maxAnswer)
+	body := &answerBody{ReadCloser: resp.Body, wire: w, left: maxAnswer}
 	if strings.HasPrefix(resp.Header.Get("Content-Type"), "text/event-stream") {
-		most = maxStream
-	} else {
-		resp.Header.Set("Content-Type", "application/json") // else the SDKs do not even look at it
+		body.left, body.silence = maxStream, maxSilence
 	}
-	resp.Body = &answerBody{ReadCloser: resp.Body, wire: w, left: most}
+	resp.Body = body
 	return resp, nil
 }
 
 // answerBody is the body of an answer, whose errors are runner's.
 type answerBody struct {
 	io.ReadCloser
-	wire  *wire
-	left  int64
-	ended bool
+	wire    *wire
+	left    int64         // bytes that it may yet have
+	silence time.Duration // the longest time in which nothing may come; 0: any
+	ended   bool
 }
 
 func (b *answerBody) Read(p []byte) (int, error) {
-	n, err := b.ReadCloser.Read(p)
+	n, err := b.wait(p)
 	b.left -= int64(n)
 	switch {
 	case b.left < 0:
@@ -85,6 +94,19 @@ func (b *answerBody) Read(p []byte) (int, error) {
 	return n, nil
 }
 
+// wait reads, and gives up where nothing comes for too long.
+func (b *answerBody) wait(p []byte) (int, error) {
+	if b.silence == 0 {
+		return b.ReadCloser.Read(p)
+	}
+	late := time.AfterFunc(b.silence, func() { _ = b.ReadCloser.Close() })
+	n, err := b.ReadCloser.Read(p)
+	if !late.Stop() && err != nil {
+		err = fmt.Errorf("nothing came for %v: %w", b.silence, os.ErrDeadlineExceeded)
+	}
+	return n, err
+}
+
 // Close reads what little may follow the last event of a stream: else the
 // connection could not be used again.
 func (b *answerBody) Close() error {
@@ -96,8 +118,9 @@ func (b *answerBody) Close() error {
 	return b.ReadCloser.Close()
 }
 
-// failure gives what an SDK returned the form that callers look for.
-func (w *wire) failure(ctx context.Context, err error) error {
+// failure gives what an SDK returned the form that callers look for; told tells
+// whether a part of the answer was good.
+func (w *wire) failure(ctx context.Context, err error, told bool) error {
 	if done := ctx.Err(); done != nil {
 		return done
 	}
@@ -110,11 +133,16 @@ func (w *wire) failure(ctx context.Context, err error) error {
 	if e, ok := errors.AsType[*BadAnswer](err); ok {
 		return e
 	}
-	return w.broken(fmt.Errorf("the answer cannot be read: %w", err), true)
+	unreadable := w.broken(fmt.Errorf("the answer cannot be read: %w", err), true)
+	if _, foreign := errors.AsType[*json.SyntaxError](err); foreign && !told {
+		unreadable.Foreign = true
+		unreadable.Err = fmt.Errorf("what answers is no model, by its answer: %w; is the address right?", err)
+	}
+	return unreadable
 }
 
 // broken says that there is no answer, or that it ended too early.
-func (w *wire) broken(err error, began bool) error {
+func (w *wire) broken(err error, began bool) *runner.ConnectionError {
 	if u, ok := errors.AsType[*url.Error](err); ok {
 		err = u.Err // the rest is said by the ConnectionError
 	}
@@ -139,7 +167,7 @@ func (w *wire) refusal(status int, header http.Header, body []byte) error {
 	e := &runner.APIError{
 		StatusCode: status, Method: http.MethodPost, Endpoint: endpoint(w.url),
 		Message: w.quote(said.message), RetryAfter: retryAfter(header, said.retryDelay),
-		Final: slices.Contains(finalCodes, said.code) || slices.Contains(finalCodes, said.kind),
+		Account: said.speaksOfAccount(),
 	}
 	if to := header.Get("Location"); status < 400 && to != "" {
 		e.Message = w.quote("it redirects to " + to + ", where nothing is sent: change base_url")
@@ -176,18 +204,42 @@ var streamStatus = map[string]int{
 	"overloaded_error":      529,
 }
 
-// finalCodes say that an account is empty or closed: waiting does not help.
-var finalCodes = []string{
+// accountCodes say that an account is empty or closed, or the key wrong, whatever
+// the status is: waiting does not help.
+var accountCodes = []string{
 	"insufficient_quota", "billing_hard_limit_reached", "billing_not_active", "billing_error",
-	"account_deactivated", "access_terminated", "exceeded_current_quota_error",
+	"account_deactivated", "access_terminated", "exceeded_current_quota_error", "invalid_api_key", "API_KEY_INVALID",
 }
+
+// saysAccount are the words of those who give no code: Google and xAI answer 400
+// to a wrong key, Anthropic to an empty account.
+var saysAccount = regexp.MustCompile(`(?i)incorrect api key|api key not valid|invalid api key|credit balance is too low`)
+
+func (s said) speaksOfAccount() bool {
+	for _, word := range []string{s.code, s.kind, s.reason} {
+		if slices.Contains(accountCodes, word) {
+			return true
+		}
+	}
+	return saysAccount.MatchString(s.message)
+}
+
+// minKey is how long a key is at least; a shorter one is a placeholder, such as
+// "none", and may be a word of any text.
+const minKey = 8
 
 // quote makes one line of a provider's words, without the key if they hold it.
 func (w *wire) quote(words string) string {
-	if len(w.key) >= 8 { // a shorter one is a placeholder, such as "none"
+	if len(w.key) >= minKey {
 		words = strings.ReplaceAll(words, w.key, "***")
 	}
-	words = strings.Join(strings.Fields(strings.ToValidUTF8(words, "\uFFFD")), " ")
+	words = strings.Map(func(r rune) rune {
+		if unicode.IsControl(r) || unicode.Is(unicode.Cf, r) { // of terminals, and of the direction of text
+			return ' '
+		}
+		return r
+	}, strings.ToValidUTF8(words, "\uFFFD"))
+	words = strings.Join(strings.Fields(words), " ")
 	return schema.Shorten(words, maxMessage)
 }
 
@@ -195,6 +247,7 @@ func (w *wire) quote(words string) string {
 type said struct {
 	message, kind, code string
 	retryDelay          string // of Google's, a duration
+	reason              string // of Google's, a code
 }
 
 // readRefusal understands the forms that are in use: {"error": {"message": ...}},
@@ -211,6 +264,7 @@ func readRefusal(body []byte) said {
 		Code    any `json:"code"`
 		Details []struct {
 			RetryDelay string `json:"retryDelay"`
+			Reason     string `json:"reason"`
 		} `json:"details"`
 	}
 	var outer struct {
@@ -228,7 +282,7 @@ func readRefusal(body []byte) said {
 	s := said{kind: text(inner.Type), code: text(inner.Code)}
 	s.message = cmp.Or(message, text(inner.Message), text(outer.Message), text(outer.Detail), string(body))
 	for _, d := range inner.Details {
-		s.retryDelay = cmp.Or(s.retryDelay, d.RetryDelay)
+		s.retryDelay, s.reason = cmp.Or(s.retryDelay, d.RetryDelay), cmp.Or(s.reason, d.Reason)
 	}
 	return s
 }

@@ -1,6 +1,7 @@
 package llm
 
 import (
+	"compress/gzip"
 	"context"
 	"errors"
 	"fmt"
@@ -126,9 +127,9 @@ func TestRefusals(t *testing.T) {
 		{name: "plain text", status: 503, body: "  upstream\n\tis   down\n", want: runner.APIError{Message: "upstream is down"}},
 		{name: "not text", status: 503, body: "a\xffb", want: runner.APIError{Message: "a\uFFFDb"}},
 		{name: "long", status: 500, body: `{"error": {"message": "` + long + `"}}`, want: runner.APIError{Message: long[:300] + "…"}},
-		{name: "with the key in it", status: 401, body: `{"error": {"message": "Incorrect API key provided: ` + testKey + `."}}`, want: runner.APIError{Message: "Incorrect API key provided: ***."}},
+		{name: "with the key in it", status: 401, body: `{"error": {"message": "Incorrect API key provided: ` + testKey + `."}}`, want: runner.APIError{Message: "Incorrect API key provided: ***.", Account: true}},
 		{name: "with the key where it is cut", status: 401, body: `{"error": {"message": "` + long[:290] + testKey + `"}}`, want: runner.APIError{Message: long[:290] + "***"}},
-		{name: "an empty account", status: 429, body: `{"error": {"message": "You exceeded your current quota", "type": "insufficient_quota", "code": "insufficient_quota"}}`, want: runner.APIError{Message: "You exceeded your current quota", Final: true}},
+		{name: "an empty account", status: 429, body: `{"error": {"message": "You exceeded your current quota", "type": "insufficient_quota", "code": "insufficient_quota"}}`, want: runner.APIError{Message: "You exceeded your current quota", Account: true}},
 		{name: "a rate", status: 429, header: map[string]string{"Retry-After": "7"}, body: `{"error": {"message": "Rate limit reached on tokens per min (TPM)", "code": "rate_limit_exceeded"}}`,
 			want: runner.APIError{Message: "Rate limit reached on tokens per min (TPM)", RetryAfter: 7 * time.Second, Limits: runner.LimitsRate}},
 		{name: "a rate, by its type", status: 429, body: `{"error": {"message": "Slow down", "type": "rate_limit_error"}}`, want: runner.APIError{Message: "Slow down", Limits: runner.LimitsRate}},
@@ -227,7 +228,7 @@ func TestBrokenAnswers(t *testing.T) {
 			hijack(w, "HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\nTransfer-Encoding: chunked\r\n\r\n5\r\ndata:\r\n")
 		}, true, "the answer broke off"},
 		{"no HTTP", func(w http.ResponseWriter) { hijack(w, "hello\r\n\r\n") }, false, `net/http: HTTP/1.x transport connection broken: malformed HTTP response "hello"`},
-		{"HTML", func(w http.ResponseWriter) { w.Header().Set("Content-Type", "text/html"); io.WriteString(w, "<html>") }, true, "the answer cannot be read: "},
+		{"HTML", func(w http.ResponseWriter) { w.Header().Set("Content-Type", "text/html"); io.WriteString(w, "<html>") }, true, "what answers is no model, by its answer: "},
 		{"half of the JSON", func(w http.ResponseWriter) { reply(w, `{"choices": [`) }, true, "the answer broke off"},
 		{"null", func(w http.ResponseWriter) { reply(w, `null`) }, true, "the answer cannot be read: it is null"},
 		{"nothing", func(w http.ResponseWriter) { reply(w, ``) }, true, "the answer broke off"},
@@ -291,7 +292,7 @@ func TestAnswerThatIsTooLong(t *testing.T) {
 		t.Errorf("%s, %v", got, err)
 	}
 	_, err := read(4)
-	wantError(t, "error", w.failure(t.Context(), fmt.Errorf("of the SDK: %w", err)), "the model's answer is of no use: it has more than 32 MB")
+	wantError(t, "error", w.failure(t.Context(), fmt.Errorf("of the SDK: %w", err), false), "the model's answer is of no use: it has more than 32 MB")
 }
 
 // The credential must not reach another host, not even by way of a redirect.
@@ -309,4 +310,102 @@ func TestRedirectsAreNotFollowed(t *testing.T) {
 		}
 	}
 	want(t, "requests elsewhere", len(other.requests()), 0)
+}
+
+// What a refusal says is of less worth than that it is one.
+func TestRefusalThatDoesNotEnd(t *testing.T) {
+	t.Parallel()
+	for said, wanted := range map[string]string{`{"error": {"message": "slow down"}}`: "slow down", `{"error": `: `{"error":`, "": "no message"} {
+		synctest.Test(t, func(t *testing.T) {
+			body, provider := io.Pipe()
+			go io.WriteString(provider, said)
+			began := time.Now()
+			_, err := (&wire{url: "http://h/p"}).send(nil, func(*http.Request) (*http.Response, error) {
+				return &http.Response{StatusCode: http.StatusTooManyRequests, Header: http.Header{"Retry-After": {"7"}}, Body: body}, nil
+			})
+			e, ok := errors.AsType[*runner.APIError](err)
+			if !ok || !e.Refused() || e.RetryAfter != 7*time.Second || e.Message != wanted {
+				t.Errorf("%q: error %+v", said, err)
+			}
+			want(t, "time", time.Since(began), 2*time.Second)
+		})
+	}
+}
+
+func TestStreamThatFallsSilent(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		read := func(kind string) (string, time.Duration, error) {
+			body, provider := io.Pipe()
+			go func() {
+				for range 3 {
+					time.Sleep(9 * time.Minute)
+					io.WriteString(provider, ".")
+				}
+				time.Sleep(time.Hour)
+				provider.Close()
+			}()
+			began := time.Now()
+			resp, err := (&wire{url: "http://h/p"}).send(nil, func(*http.Request) (*http.Response, error) {
+				return &http.Response{StatusCode: http.StatusOK, Header: http.Header{"Content-Type": {kind}}, Body: body}, nil
+			})
+			if err != nil {
+				t.Fatal(err)
+			}
+			text, err := io.ReadAll(resp.Body)
+			took := time.Since(began)
+			resp.Body.Close()
+			synctest.Wait()
+			return string(text), took, err
+		}
+		text, took, err := read("text/event-stream; charset=utf-8")
+		want(t, "text", text, "...")
+		want(t, "time", took, 37*time.Minute)
+		wantError(t, "error", err, "POST h/p: nothing came for 10m0s: i/o timeout")
+		if e, ok := errors.AsType[*runner.ConnectionError](err); !ok || !e.Timeout || !e.Began {
+			t.Errorf("error %+v", err)
+		}
+		text, took, err = read("application/json") // one that is not streamed may think as long as it likes
+		want(t, "text", text, "...")
+		want(t, "time", took, 87*time.Minute)
+		if err != nil {
+			t.Error(err)
+		}
+		time.Sleep(time.Hour) // until the silent provider has noticed, too
+	})
+}
+
+// The wait ends also where the connection itself hangs.
+func TestSilentConnection(t *testing.T) {
+	t.Parallel()
+	for _, zipped := range []bool{false, true} {
+		s := provide(t, func(w http.ResponseWriter, r *http.Request, _ int) {
+			w.Header().Set("Content-Type", "text/event-stream")
+			var body io.Writer = w
+			if zipped {
+				w.Header().Set("Content-Encoding", "gzip")
+				z := gzip.NewWriter(w)
+				defer z.Close()
+				body = z
+			}
+			io.WriteString(body, "data: 1\n\n")
+			if z, ok := body.(*gzip.Writer); ok {
+				z.Flush()
+			}
+			w.(http.Flusher).Flush()
+			<-r.Context().Done()
+		})
+		c := newClient(t, Options{})
+		resp, err := c.http.Get(s.url)
+		if err != nil {
+			t.Fatal(err)
+		}
+		body := &answerBody{ReadCloser: resp.Body, wire: &wire{url: s.url}, left: maxStream, silence: 50 * time.Millisecond}
+		text, err := io.ReadAll(body)
+		body.Close()
+		want(t, "text", string(text), "data: 1\n\n")
+		if e, ok := errors.AsType[*runner.ConnectionError](err); !ok || !e.Timeout || !e.Began {
+			t.Errorf("zipped %v: error %+v", zipped, err)
+		}
+	}
 }

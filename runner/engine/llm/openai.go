@@ -8,6 +8,7 @@ import (
 	"errors"
 	"maps"
 	"net/http"
+	"regexp"
 	"slices"
 	"strings"
 
@@ -33,8 +34,12 @@ func (chat) refuse(r Request) error {
 
 func (chat) body(r Request, p *provider) ([]byte, error) {
 	params := openai.ChatCompletionNewParams{Model: r.Model}
-	if r.System != "" {
-		params.Messages = append(params.Messages, openai.SystemMessage(r.System))
+	system := r.System
+	if r.JSON && r.Schema == nil && !p.onlySchemas && !strings.Contains(strings.ToLower(r.System+r.Prompt), "json") {
+		system = andSay(system, onlyJSON) // that mode is refused to who does not speak of JSON
+	}
+	if system != "" {
+		params.Messages = append(params.Messages, openai.SystemMessage(system))
 	}
 	if len(r.Images) == 0 {
 		params.Messages = append(params.Messages, openai.UserMessage(r.Prompt))
@@ -114,11 +119,14 @@ var (
 	}, strictKeywords...)
 )
 
+// strictFormats are those that models can be held to.
+var strictFormats = []string{"date-time", "time", "date", "duration", "email", "hostname", "ipv4", "ipv6", "uuid"}
+
 // strict tells whether a schema is one that an answer can be made to fit: an
 // object, of which every part is declared and none may be left out.
 func strict(whole json.RawMessage, keywords []string) bool {
-	var root struct{ Type any }
-	return json.Unmarshal(whole, &root) == nil && root.Type == "object" && strictPart(whole, keywords)
+	var root struct{ Type, AnyOf any }
+	return json.Unmarshal(whole, &root) == nil && root.Type == "object" && root.AnyOf == nil && strictPart(whole, keywords)
 }
 
 func strictPart(text json.RawMessage, keywords []string) bool {
@@ -132,6 +140,7 @@ func strictPart(text json.RawMessage, keywords []string) bool {
 		Definitions          map[string]json.RawMessage
 		AnyOf                []json.RawMessage
 		Items                json.RawMessage
+		Format, Pattern      string
 	}
 	if json.Unmarshal(text, &members) != nil || members == nil || json.Unmarshal(text, &part) != nil {
 		return false
@@ -141,16 +150,24 @@ func strictPart(text json.RawMessage, keywords []string) bool {
 			return false
 		}
 	}
+	if !slices.ContainsFunc([]string{"type", "enum", "const", "anyOf", "$ref"}, func(name string) bool { return members[name] != nil }) {
+		return false
+	}
 	for name := range part.Properties {
 		if !slices.Contains(part.Required, name) {
 			return false
 		}
 	}
-	types, _ := part.Type.([]any)
-	if part.Properties != nil || part.Type == "object" || slices.Contains(types, any("object")) {
-		if part.AdditionalProperties != false {
-			return false
-		}
+	types, several := part.Type.([]any)
+	if !several {
+		types = []any{part.Type}
+	}
+	switch {
+	case (part.Properties != nil || slices.Contains(types, any("object"))) && part.AdditionalProperties != false,
+		slices.Contains(types, any("array")) && part.Items == nil,
+		part.Format != "" && !slices.Contains(strictFormats, part.Format),
+		strings.Contains(part.Pattern, "(?"): // looks ahead, or has flags
+		return false
 	}
 	parts := slices.Concat(part.AnyOf, slices.Collect(maps.Values(part.Properties)),
 		slices.Collect(maps.Values(part.Defs)), slices.Collect(maps.Values(part.Definitions)))
@@ -161,19 +178,28 @@ func strictPart(text json.RawMessage, keywords []string) bool {
 }
 
 func (chat) ask(ctx context.Context, w *wire, r Request, text func(string)) (Answer, error) {
+	var resp *http.Response
 	options := []option.RequestOption{
+		option.WithResponseBodyInto(&resp),
 		option.WithBaseURL(w.base), option.WithAPIKey(w.key), option.WithHTTPClient(w.http),
 		option.WithMaxRetries(0), option.WithMiddleware(w.send), option.WithRequestBody("application/json", w.body),
 	}
 	for name, value := range w.headers {
 		options = append(options, option.WithHeader(name, value))
 	}
-	service := openai.NewChatCompletionService(options...)
 	if r.Stream {
-		return chatPieces(w, service.NewStreaming(ctx, openai.ChatCompletionNewParams{}, option.WithJSONSet("stream_options.include_usage", true)), text)
+		options = append(options, option.WithJSONSet("stream", true), option.WithJSONSet("stream_options.include_usage", true))
 	}
-	reply, err := service.New(ctx, openai.ChatCompletionNewParams{})
-	if err != nil || reply == nil { // it is nil where the answer is null
+	service := openai.NewChatCompletionService(options...)
+	if _, err := service.New(ctx, openai.ChatCompletionNewParams{}); err != nil {
+		return Answer{}, err
+	}
+	defer resp.Body.Close()
+	if r.Stream && inPieces(resp) {
+		return chatPieces(w, resp, text)
+	}
+	var reply *openai.ChatCompletion
+	if err := readWhole(resp, &reply); err != nil || reply == nil { // it is nil where the answer is null
 		return Answer{}, cmp.Or(err, errors.New("it is null"))
 	}
 	a := Answer{}
@@ -190,8 +216,8 @@ func (chat) ask(ctx context.Context, w *wire, r Request, text func(string)) (Ans
 }
 
 // chatPieces reads an answer that comes piece by piece.
-func chatPieces(w *wire, stream *ssestream.Stream[openai.ChatCompletionChunk], text func(string)) (Answer, error) {
-	defer stream.Close()
+func chatPieces(w *wire, resp *http.Response, text func(string)) (Answer, error) {
+	stream := ssestream.NewStream[openai.ChatCompletionChunk](noNullErrors{ssestream.NewDecoder(resp)}, nil)
 	a := Answer{}
 	var said, refusal strings.Builder
 	finish := ""
@@ -204,6 +230,9 @@ func chatPieces(w *wire, stream *ssestream.Stream[openai.ChatCompletionChunk], t
 			text(choice.Delta.Content)
 			finish = cmp.Or(choice.FinishReason, finish)
 		}
+		if finish != "" && len(chunk.Choices) == 0 && chunk.JSON.Usage.Valid() {
+			break // the connection may stay open, or break: nothing follows
+		}
 	}
 	a.Text, a.Cut = said.String(), cut(finish)
 	if event, ok := errors.AsType[*ssestream.StreamError](stream.Err()); ok {
@@ -213,6 +242,19 @@ func chatPieces(w *wire, stream *ssestream.Stream[openai.ChatCompletionChunk], t
 		return a, errors.New("it ended before it was whole")
 	}
 	return a, cmp.Or(stream.Err(), refused(refusal.String(), a.Text))
+}
+
+// noNullErrors takes the error out of chunks that say there is none: the SDK
+// would take it for one.
+type noNullErrors struct{ ssestream.Decoder }
+
+// nullError matches no text of a model's: quotes in that have a backslash.
+var nullError = regexp.MustCompile(`"error"\s*:\s*null`)
+
+func (d noNullErrors) Event() ssestream.Event {
+	event := d.Decoder.Event()
+	event.Data = nullError.ReplaceAllLiteral(event.Data, []byte(`"none":null`))
+	return event
 }
 
 // refused is for models that say in a place of its own that they will not answer.

@@ -51,7 +51,14 @@ func TestChatRequests(t *testing.T) {
 		{"effort and verbosity", "openai", func(r *Request) { r.ReasoningEffort, r.Verbosity = "minimal", "low" }, `{"reasoning_effort": "minimal", "verbosity": "low"}`},
 		{"no effort", "ollama", func(r *Request) { r.ReasoningEffort = "none" }, `{"reasoning_effort": "none"}`},
 		{"thinking", "google", func(r *Request) { r.ThinkingTokens = 2000 }, `{"extra_body": {"google": {"thinking_config": {"thinking_budget": 2000}}}}`},
-		{"JSON", "ollama", func(r *Request) { r.JSON = true }, `{"response_format": {"type": "json_object"}}`},
+		{"JSON", "ollama", func(r *Request) { r.JSON = true }, `{"response_format": {"type": "json_object"}, "messages": [
+			{"role": "system", "content": "Answer with one JSON object and nothing else."}, {"role": "user", "content": "hello"}]}`},
+		{"JSON and system", "openai", func(r *Request) { r.JSON, r.System = true, "be kind" }, `{"response_format": {"type": "json_object"}, "messages": [
+			{"role": "system", "content": "be kind\n\nAnswer with one JSON object and nothing else."}, {"role": "user", "content": "hello"}]}`},
+		{"JSON, of which the system text speaks", "openai", func(r *Request) { r.JSON, r.System = true, "JSON!" },
+			`{"response_format": {"type": "json_object"}, "messages": [{"role": "system", "content": "JSON!"}, {"role": "user", "content": "hello"}]}`},
+		{"JSON, of which the prompt speaks", "openai", func(r *Request) { r.JSON, r.Prompt = true, "as Json" },
+			`{"response_format": {"type": "json_object"}, "messages": [{"role": "user", "content": "as Json"}]}`},
 		{"JSON, perplexity", "perplexity", func(r *Request) { r.JSON = true },
 			`{"response_format": {"type": "json_schema", "json_schema": {"name": "answer", "strict": false, "schema": {"type": "object"}}}}`},
 		{"schema", "ollama", func(r *Request) { r.JSON, r.Schema = true, json.RawMessage(lax) },
@@ -108,28 +115,44 @@ func TestStrict(t *testing.T) {
 	object := func(properties, rest string) string {
 		return `{"type": "object", "properties": {` + properties + `}, "additionalProperties": false` + rest + `}`
 	}
+	property := func(schema string) string { return object(`"a": `+schema, `, "required": ["a"]`) }
 	for schema, wanted := range map[string]bool{
 		object(``, ``): true,
-		object(`"a": {"type": "string"}`, `, "required": ["a"]`):                                        true,
-		object(`"a": {"type": "string"}`, ``):                                                           false, // may be left out
-		`{"type": "object"}`:                                                                            false, // may hold anything
-		`{"type": "object", "additionalProperties": true}`:                                              false,
-		`{"type": "object", "properties": {}}`:                                                          false,
-		`{"type": "array", "items": {"type": "string"}}`:                                                false, // no object
-		`{"anyOf": [` + object(``, ``) + `]}`:                                                           false,
-		object(`"a": {"type": "array", "items": {"type": "object"}}`, `, "required": ["a"]`):            false,
-		object(`"a": {"type": ["object", "null"]}`, `, "required": ["a"]`):                              false,
-		object(`"a": {"type": ["string", "null"]}`, `, "required": ["a"]`):                              true,
-		object(`"a": {"anyOf": [{"type": "object"}]}`, `, "required": ["a"]`):                           false,
-		object(`"a": {"$ref": "#/$defs/d"}`, `, "required": ["a"], "$defs": {"d": `+object(``, ``)+`}`): true,
-		object(`"a": {"$ref": "#/$defs/d"}`, `, "required": ["a"], "$defs": {"d": {"type": "object"}}`): false,
-		object(`"a": {"type": "string", "minLength": 1}`, `, "required": ["a"]`):                        false, // a keyword that is not known
-		object(`"minLength": {"type": "integer", "minimum": 1}`, `, "required": ["minLength"]`):         true,  // a name is no keyword
-		object(`"a": true`, `, "required": ["a"]`):                                                      false,
-		object(``, `, "allOf": []`):                                                                     false,
-		object(``, `, "required": "a"`):                                                                 false,
-		`null`:                                                                                          false,
-		`[]`:                                                                                            false,
+		object(`"a": {"type": "string"}`, `, "required": ["a"]`):                                                 true,
+		object(`"a": {"type": "string"}`, ``):                                                                    false, // may be left out
+		`{"type": "object"}`:                                                                                     false, // may hold anything
+		`{"type": "object", "additionalProperties": true}`:                                                       false,
+		`{"type": "object", "properties": {}}`:                                                                   false,
+		`{"type": "array", "items": {"type": "string"}}`:                                                         false, // no object
+		`{"anyOf": [` + object(``, ``) + `]}`:                                                                    false,
+		object(`"a": {"type": "array", "items": {"type": "object"}}`, `, "required": ["a"]`):                     false,
+		object(`"a": {"type": ["object", "null"]}`, `, "required": ["a"]`):                                       false,
+		object(`"a": {"type": ["string", "null"]}`, `, "required": ["a"]`):                                       true,
+		object(`"a": {"anyOf": [{"type": "object"}]}`, `, "required": ["a"]`):                                    false,
+		object(`"a": {"$ref": "#/$defs/d"}`, `, "required": ["a"], "$defs": {"d": `+object(``, ``)+`}`):          true,
+		object(`"a": {"$ref": "#/$defs/d"}`, `, "required": ["a"], "$defs": {"d": {"type": "object"}}`):          false,
+		object(`"a": {"type": "string", "minLength": 1}`, `, "required": ["a"]`):                                 false, // a keyword that is not known
+		object(`"minLength": {"type": "integer", "minimum": 1}`, `, "required": ["minLength"]`):                  true,  // a name is no keyword
+		object(`"a": true`, `, "required": ["a"]`):                                                               false,
+		object(``, `, "allOf": []`):                                                                              false,
+		object(``, `, "required": "a"`):                                                                          false,
+		`{"type": "object", "properties": {}, "additionalProperties": false, "anyOf": [` + object(``, ``) + `]}`: false,
+		property(`{}`):                                                false, // anything
+		property(`{"description": "anything"}`):                       false,
+		property(`{"enum": ["a", 1]}`):                                true,
+		property(`{"const": 1}`):                                      true,
+		property(`{"anyOf": [{"type": "string"}, {"type": "null"}]}`): true,
+		property(`{"anyOf": [{"type": "string"}, {}]}`):               false,
+		property(`{"type": "array"}`):                                 false,
+		property(`{"type": ["array", "null"]}`):                       false,
+		property(`{"type": "array", "items": {}}`):                    false,
+		property(`{"type": "array", "items": {"type": "string"}}`):    true,
+		property(`{"type": "string", "format": "date-time"}`):         true,
+		property(`{"type": "string", "format": "uri"}`):               false,
+		property(`{"type": "string", "pattern": "^a[bc]$"}`):          true,
+		property(`{"type": "string", "pattern": "^(?!x)"}`):           false,
+		`null`: false,
+		`[]`:   false,
 	} {
 		if got := strict(json.RawMessage(schema), chatKeywords); got != wanted {
 			t.Errorf("%s: strict %v, want %v", schema, got, wanted)
@@ -192,6 +215,8 @@ func TestChatStreams(t *testing.T) {
 			err: "POST HOST/v1/chat/completions answered 429 Too Many Requests: slow down"},
 		{name: "a status on the way", events: `data: {"error": {"message": "no upstream", "code": 502}}` + "\n\n",
 			err: "POST HOST/v1/chat/completions answered 502 Bad Gateway: no upstream"},
+		{name: "no error", events: `data: {"error": null, "choices": [{"index": 0, "delta": {"content": "\"error\": null"}, "finish_reason": null}]}` + "\n\n" + `data: {"choices": [{"delta": {}, "finish_reason": "stop"}],"error":null}` + "\n\n",
+			pieces: []string{`"error": null`}, want: Answer{Text: `"error": null`}},
 		{name: "refused", events: `data: {"choices": [{"delta": {"refusal": "I will "}}]}` + "\n\n" + `data: {"choices": [{"delta": {"refusal": "not."}, "finish_reason": "stop"}]}` + "\n\n",
 			err: "the model's answer is of no use: it refuses: I will not."},
 	} {
@@ -213,6 +238,38 @@ func TestChatStreams(t *testing.T) {
 				t.Error(err)
 			}
 		})
+	}
+}
+
+// A stream is whole when it has said so, whatever becomes of the connection.
+func TestStreamsEndBeforeTheirConnections(t *testing.T) {
+	t.Parallel()
+	usage := "data: {\"choices\": [], \"usage\": {\"prompt_tokens\": 5, \"completion_tokens\": 2}}\n\n"
+	for _, test := range []struct{ name, provider, events string }{
+		{"the last word", "openai", chunk(`"ok"`, `"stop"`) + usage + "data: [DONE]\n\n"},
+		{"usage", "openai", chunk(`"ok"`, `"stop"`) + usage},
+		{"message_stop", "anthropic", messageStart + delta("ok") + messageEnd},
+	} {
+		for how, end := range map[string]func(r *http.Request){
+			"stays open": func(r *http.Request) { <-r.Context().Done() },
+			"breaks":     func(*http.Request) { panic(http.ErrAbortHandler) },
+		} {
+			t.Run(test.name+"/"+how, func(t *testing.T) {
+				t.Parallel()
+				s := provide(t, func(w http.ResponseWriter, r *http.Request, _ int) {
+					w.Header().Set("Content-Type", "text/event-stream")
+					io.WriteString(w, test.events)
+					w.(http.Flusher).Flush()
+					end(r)
+				})
+				r := s.at(test.provider)
+				r.Stream = true
+				a, err := newClient(t, Options{}).Ask(t.Context(), r, Call{})
+				if err != nil || a.Text != "ok" || a.OutputTokens == 0 {
+					t.Errorf("%+v, %v", a, err)
+				}
+			})
+		}
 	}
 }
 

@@ -1,15 +1,20 @@
 package llm
 
 import (
+	"bytes"
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
 	"net"
+	"net/http"
 	"net/url"
+	"regexp"
 	"slices"
 	"strconv"
 	"strings"
 
+	"nightshift/runner"
 	"nightshift/schema"
 )
 
@@ -32,7 +37,7 @@ type provider struct {
 // providers are those that can be asked, by name.
 var providers = []*provider{
 	{
-		name: "anthropic", protocol: messages{}, url: "https://api.anthropic.com", thinking: true,
+		name: "anthropic", protocol: messages{}, url: "https://api.anthropic.com", effort: true, thinking: true,
 		urls: []string{"ANTHROPIC_BASE_URL"}, keys: []string{"ANTHROPIC_API_KEY"},
 	}, {
 		name: "custom", protocol: chat{}, effort: true, verbosity: true, keyless: true,
@@ -121,12 +126,103 @@ func (p *provider) refuse(r Request) error {
 	return p.protocol.refuse(r)
 }
 
+// form is a request as it is sent.
+type form struct {
+	Request
+	body []byte
+	key  Key // of its answer
+}
+
+// forms are the ways to put a request: as it is and, where it has a schema that
+// may be refused, with the schema in words.
+func (p *provider) forms(w *wire, r Request) ([]form, error) {
+	requests := []Request{r}
+	if r.JSON && r.Schema != nil && !p.onlySchemas {
+		requests = append(requests, inWords(r))
+	}
+	forms := make([]form, len(requests))
+	for i, r := range requests {
+		body, err := p.protocol.body(r, p)
+		if err != nil {
+			return nil, err
+		}
+		forms[i] = form{r, body, w.cacheKey(body)}
+	}
+	return forms, nil
+}
+
+// onlyJSON is said to a model that is to answer with any object.
+const onlyJSON = "Answer with one JSON object and nothing else."
+
+// inWords is the request for a model that takes no schema.
+func inWords(r Request) Request {
+	r.System = andSay(r.System, "Answer with one JSON object that fits this JSON Schema: "+string(r.Schema))
+	r.Schema = nil
+	return r
+}
+
+// andSay puts a sentence behind a system text.
+func andSay(system, sentence string) string {
+	if system == "" {
+		return sentence
+	}
+	return system + "\n\n" + sentence
+}
+
+// namesSchema is how refusals speak of the members that hold a schema.
+var namesSchema = regexp.MustCompile(`(?i)response[_ ]format|json[_ ]schema|structured[_ -]output|output[_ ](config|format)`)
+
+// refusesSchema tells whether a model takes no schema, or not this one.
+func refusesSchema(err error) bool {
+	e, ok := errors.AsType[*runner.APIError](err)
+	return ok && (e.StatusCode == http.StatusBadRequest || e.StatusCode == http.StatusUnprocessableEntity) &&
+		namesSchema.MatchString(e.Message) && !strings.Contains(e.Message, "effort") // output_config holds that, too
+}
+
+// inPieces tells whether an answer is the stream that was asked for: not all who
+// speak a protocol know that, and those who do may call it by another type.
+func inPieces(resp *http.Response) bool {
+	what := resp.Header.Get("Content-Type")
+	return !strings.Contains(what, "json") && !strings.Contains(what, "html")
+}
+
+// readWhole reads an answer that comes in one piece.
+func readWhole(resp *http.Response, into any) error {
+	body, err := io.ReadAll(resp.Body) // that it broke off says more than where its JSON ends
+	if err != nil {
+		return err
+	}
+	return json.NewDecoder(bytes.NewReader(body)).Decode(into)
+}
+
 // set tells whether a word asks for something else than the default.
 func set(word string) bool { return word != "" && word != "default" }
 
 func isObject(text json.RawMessage) bool {
 	var members map[string]json.RawMessage
 	return json.Unmarshal(text, &members) == nil && members != nil
+}
+
+// Key gives the API key that a request is made with; "" where there is none and
+// the provider may do without.
+func (c *Client) Key(r Request) (string, error) {
+	p, err := findProvider(r.Provider)
+	if err != nil {
+		return "", err
+	}
+	key, from := strings.TrimSpace(r.APIKey), "api_key"
+	for _, name := range p.keys {
+		if key == "" {
+			key, from = c.env(name), name
+		}
+	}
+	switch {
+	case key == "" && !p.keyless:
+		return "", fmt.Errorf("no key for %s: set %s, or give api_key: ${...}", p.name, strings.Join(p.keys, " or "))
+	case strings.ContainsFunc(key, func(r rune) bool { return r <= ' ' || r > '~' }):
+		return "", fmt.Errorf("the key in %s is no key: it holds white space or other characters that cannot be sent", from)
+	}
+	return key, nil
 }
 
 // baseURL gives the URL that the paths of the API are added to.

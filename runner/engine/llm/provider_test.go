@@ -1,9 +1,15 @@
 package llm
 
 import (
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
 	"slices"
 	"strings"
 	"testing"
+
+	"nightshift/runner"
 )
 
 func TestProviders(t *testing.T) {
@@ -34,7 +40,10 @@ func TestCheck(t *testing.T) {
 		{Request{Provider: "custom", Model: "m"}, "provider custom needs base_url, or CUSTOM_BASE_URL"},
 		{Request{Provider: "openai", Model: "m", ReasoningEffort: "low", Verbosity: "low"}, ""},
 		{Request{Provider: "anthropic", Model: "m", ReasoningEffort: "default", Verbosity: "default"}, ""},
-		{Request{Provider: "anthropic", Model: "m", ReasoningEffort: "low"}, "provider anthropic takes no reasoning_effort: leave it out"},
+		{Request{Provider: "anthropic", Model: "m", ReasoningEffort: "low"}, ""},
+		{Request{Provider: "anthropic", Model: "m", ReasoningEffort: "max"}, ""},
+		{Request{Provider: "anthropic", Model: "m", ReasoningEffort: "minimal"}, "reasoning_effort is minimal: anthropic takes low, medium, high, xhigh, max; set one of them, or leave it out"},
+		{Request{Provider: "anthropic", Model: "m", ReasoningEffort: "none"}, "reasoning_effort is none: anthropic takes low, medium, high, xhigh, max; set one of them, or leave it out"},
 		{Request{Provider: "perplexity", Model: "m", ReasoningEffort: "low"}, "provider perplexity takes no reasoning_effort: leave it out"},
 		{Request{Provider: "groq", Model: "m", Verbosity: "low"}, "provider groq takes no verbosity: leave it out"},
 		{Request{Provider: "openai", Model: "m", ThinkingTokens: 2000}, "provider openai takes no thinking_token_limit: leave it out"},
@@ -229,5 +238,155 @@ func TestNoCredential(t *testing.T) {
 			t.Error(err)
 		}
 		want(t, provider, s.requests()[len(s.requests())-1].header["Authorization"], wanted)
+	}
+}
+
+// refusesSchemas is a provider whose models take no schema.
+func refusesSchemas(status int, message string, answer func(http.ResponseWriter, *http.Request, int)) func(http.ResponseWriter, *http.Request, int) {
+	return func(w http.ResponseWriter, r *http.Request, n int) {
+		body, _ := io.ReadAll(r.Body)
+		if !strings.Contains(string(body), `"type":"json_schema"`) {
+			answer(w, r, n)
+			return
+		}
+		w.WriteHeader(status)
+		reply(w, `{"error": {"message": %s, "type": "invalid_request_error"}}`, quoted(message))
+	}
+}
+
+func TestSchemaInWords(t *testing.T) {
+	t.Parallel()
+	const (
+		fits   = `{"type": "object", "properties": {"a": {"type": "integer"}}}`
+		system = `be kind\n\nAnswer with one JSON object that fits this JSON Schema: {\"type\": \"object\", \"properties\": {\"a\": {\"type\": \"integer\"}}}`
+	)
+	for _, test := range []struct {
+		provider string
+		status   int
+		message  string
+		want     string // the body that has no schema
+	}{
+		{"groq", 400, "This model does not support response format `json_schema`. See supported models",
+			`{"model": "m", "response_format": {"type": "json_object"}, "messages": [{"role": "system", "content": "` + system + `"}, {"role": "user", "content": "hello"}]}`},
+		{"openai", 400, "Invalid parameter: 'response_format' of type 'json_schema' is not supported with this model.",
+			`{"model": "m", "response_format": {"type": "json_object"}, "messages": [{"role": "system", "content": "` + system + `"}, {"role": "user", "content": "hello"}]}`},
+		{"custom", 422, "body.response_format: extra input",
+			`{"model": "m", "response_format": {"type": "json_object"}, "messages": [{"role": "system", "content": "` + system + `"}, {"role": "user", "content": "hello"}]}`},
+		{"anthropic", 400, "'m' does not support output format.",
+			`{"model": "m", "max_tokens": 9, "messages": [{"role": "user", "content": [{"type": "text", "text": "hello"}]}],
+				"system": [{"type": "text", "text": "` + system + `\n\nAnswer with one JSON object and nothing else."}]}`},
+	} {
+		t.Run(test.provider, func(t *testing.T) {
+			t.Parallel()
+			s := provide(t, refusesSchemas(test.status, test.message, says(`{"a": 1}`)))
+			cache := tempCache(t)
+			var lines []string
+			options := Options{Cache: cache, Log: func(line string) { lines = append(lines, line) }}
+			c := newClient(t, options)
+			r := s.at(test.provider)
+			r.System, r.JSON, r.Schema, r.MaxTokens = "be kind", true, []byte(fits), 0
+			if test.provider == "anthropic" {
+				r.MaxTokens = 9
+			}
+			checked := 0
+			ask := func(what string, c *Client, r Request, requests int, cached bool) {
+				t.Helper()
+				before := len(s.requests())
+				a, err := c.Ask(t.Context(), r, Call{Check: func(text string) error {
+					checked++
+					if text != `{"a": 1}` {
+						return errors.New("another")
+					}
+					return nil
+				}})
+				if err != nil || a.Text != `{"a": 1}` || a.FromCache != cached {
+					t.Errorf("%s: %+v, %v", what, a, err)
+				}
+				want(t, what+": requests", len(s.requests())-before, requests)
+			}
+			ask("first", c, r, 2, false)
+			want(t, "body", decoded(t, s.requests()[1].body), decoded(t, test.want))
+			ask("again", c, r, 0, true)
+			ask("in another process", newClient(t, options), r, 0, true)
+			other := r
+			other.Prompt = "bye"
+			ask("another question", c, other, 1, false)
+			other.Model = "n"
+			ask("another model", c, other, 2, false)
+			want(t, "checks", checked, 5)
+			host := endpoint(s.url) + strings.TrimPrefix(s.requests()[0].path, "POST ")
+			want(t, "lines", lines, []string{
+				"m takes no JSON Schema, and is told it in words from now on: POST " + host + " answered " + fmt.Sprint(test.status, " ", http.StatusText(test.status)) + ": " + test.message,
+				"n takes no JSON Schema, and is told it in words from now on: POST " + host + " answered " + fmt.Sprint(test.status, " ", http.StatusText(test.status)) + ": " + test.message,
+			})
+			if _, err := c.Ask(t.Context(), r, Call{Fresh: true, Check: func(string) error { return errors.New("no good") }}); err == nil {
+				t.Error("an answer that is of no use is an answer")
+			}
+		})
+	}
+}
+
+// What else is refused is not asked for again.
+func TestSchemaIsNotTheMatter(t *testing.T) {
+	t.Parallel()
+	const about = "response_format of type json_schema is not supported"
+	for _, test := range []struct {
+		name, provider string
+		status         int
+		message        string
+		change         func(*Request)
+	}{
+		{"something else", "openai", 400, "no such model", nil},
+		{"a key", "openai", 401, about, nil},
+		{"too many calls", "openai", 429, about, nil},
+		{"effort", "anthropic", 400, "output_config.effort: this model has none", nil},
+		{"a provider that knows schemas only", "perplexity", 400, about, nil},
+		{"JSON of a provider that knows schemas only", "perplexity", 400, about, func(r *Request) { r.Schema = nil }},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			t.Parallel()
+			s := provide(t, refusesSchemas(test.status, test.message, says("{}")))
+			r := s.at(test.provider)
+			r.JSON, r.Schema = true, []byte(`{"type": "object"}`)
+			if test.change != nil {
+				test.change(&r)
+			}
+			c := newClient(t, Options{})
+			for i := range 2 {
+				_, err := c.Ask(t.Context(), r, Call{})
+				if e, ok := errors.AsType[*runner.APIError](err); !ok || e.StatusCode != test.status {
+					t.Errorf("error %v", err)
+				}
+				want(t, "requests", len(s.requests()), i+1)
+			}
+		})
+	}
+}
+
+// Who refuses both gets one request more, once; and the limiter hears of it.
+func TestSchemaInWordsIsRefused(t *testing.T) {
+	t.Parallel()
+	s := provide(t, refusesSchemas(400, "no json_schema", func(w http.ResponseWriter, _ *http.Request, _ int) {
+		w.Header().Set("Retry-After", "30")
+		w.WriteHeader(http.StatusTooManyRequests)
+		reply(w, `{"error": "slow down"}`)
+	}))
+	c := newClient(t, Options{})
+	r := s.at("custom")
+	r.JSON, r.Schema = true, []byte(`{"type": "object"}`)
+	asked := 0
+	for range 200 {
+		_, err := c.Ask(t.Context(), r, Call{})
+		if _, held := errors.AsType[*runner.HeldBack](err); held {
+			break
+		}
+		asked++
+		if e, ok := errors.AsType[*runner.APIError](err); !ok || !e.Refused() {
+			t.Fatalf("error %v, want the second refusal", err)
+		}
+		want(t, "requests", len(s.requests()), asked+1)
+	}
+	if asked == 200 {
+		t.Error("200 refusals, and no call was held back")
 	}
 }
