@@ -156,11 +156,23 @@ func words(texts []string) []any {
 	return list
 }
 
-// whole refuses a text that ends in the middle: it was not asked for in JSON,
-// where this shows.
-func whole(what string, a llm.Answer) error {
-	if a.Cut != "" {
-		return fmt.Errorf("the %s was cut (%s): %s; raise max_tokens, or shorten the text", what, a.Cut, quote(a.Text))
+// about begins a request about the text of an input.
+func (m *model) about(c *call, in input) (r llm.Request, text string, err error) {
+	if r, err = m.request(c); err == nil {
+		text, err = in.neededText(c)
 	}
-	return nil
+	return r, text, err
+}
+
+// text asks for a text, and sets an output to it. One that ends in the middle is
+// refused: unlike in JSON, that does not show.
+func (m *model) text(c *call, r llm.Request, what string, out int) (llm.Answer, error) {
+	answer, err := m.ask(c, r, "", nil)
+	if err == nil && answer.Cut != "" {
+		err = fmt.Errorf("the %s was cut (%s): %s; raise max_tokens, or shorten the text", what, answer.Cut, quote(answer.Text))
+	}
+	if err == nil {
+		c.set(out, answer.Text)
+	}
+	return answer, err
 }

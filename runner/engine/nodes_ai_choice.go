@@ -28,11 +28,7 @@ func compileCategorizer(s *setup) step {
 		}
 	}
 	return func(c *call) error {
-		r, err := m.request(c)
-		if err != nil {
-			return err
-		}
-		data, err := text.neededText(c)
+		r, data, err := m.about(c, text)
 		if err != nil {
 			return err
 		}
@@ -138,11 +134,7 @@ func compileAIRouting(s *setup) step {
 	s.refuseOtherPaths(paths)
 	answers := append(slices.Clone(paths), noPath)
 	return func(c *call) error {
-		r, err := m.request(c)
-		if err != nil {
-			return err
-		}
-		message, err := query.neededText(c)
+		r, message, err := m.about(c, query)
 		if err != nil {
 			return err
 		}

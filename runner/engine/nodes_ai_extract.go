@@ -34,11 +34,7 @@ func compileExtractData(s *setup) step {
 	text, context := s.needed("text"), s.in("additional_context")
 	fields := s.wantedFields()
 	return func(c *call) error {
-		r, err := m.request(c)
-		if err != nil {
-			return err
-		}
-		data, err := text.neededText(c)
+		r, data, err := m.about(c, text)
 		if err != nil {
 			return err
 		}

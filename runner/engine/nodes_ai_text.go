@@ -14,23 +14,15 @@ func compileSummarizer(s *setup) step {
 	m := s.model("")
 	text, out, counts := s.needed("text"), s.out("summary"), s.counts()
 	return func(c *call) error {
-		r, err := m.request(c)
-		if err != nil {
-			return err
-		}
-		data, err := text.neededText(c)
+		r, data, err := m.about(c, text)
 		if err != nil {
 			return err
 		}
 		r.System, r.Prompt = paragraphs(summarize, dataIsData), tagged("text", data)
-		answer, err := m.ask(c, r, "", nil)
-		if err == nil {
-			err = whole("summary", answer)
-		}
+		answer, err := m.text(c, r, "summary", out)
 		if err != nil {
 			return err
 		}
-		c.set(out, answer.Text)
 		counts.set(c, answer)
 		return nil
 	}
@@ -47,11 +39,7 @@ func compileTranslator(s *setup) step {
 	m := s.model("")
 	text, from, to, out := s.needed("text"), s.in("source_language"), s.in("target_language"), s.out("translation")
 	return func(c *call) error {
-		r, err := m.request(c)
-		if err != nil {
-			return err
-		}
-		data, err := text.neededText(c)
+		r, data, err := m.about(c, text)
 		if err != nil {
 			return err
 		}
@@ -68,15 +56,8 @@ func compileTranslator(s *setup) step {
 			languages = "Find out in which language the text is, and translate it into " + target + "."
 		}
 		r.System, r.Prompt = paragraphs(translate, languages, dataIsData), tagged("text", data)
-		answer, err := m.ask(c, r, "", nil)
-		if err == nil {
-			err = whole("translation", answer)
-		}
-		if err != nil {
-			return err
-		}
-		c.set(out, answer.Text)
-		return nil
+		_, err = m.text(c, r, "translation", out)
+		return err
 	}
 }
 
@@ -94,11 +75,7 @@ func compileScorer(s *setup) step {
 	text, criteria, context := s.needed("text"), s.needed("criteria"), s.in("additional_context")
 	reasons, out := s.justification(), s.out("score")
 	return func(c *call) error {
-		r, err := m.request(c)
-		if err != nil {
-			return err
-		}
-		data, err := text.neededText(c)
+		r, data, err := m.about(c, text)
 		if err != nil {
 			return err
 		}
