@@ -72,6 +72,10 @@ func (r *run) park(ctx context.Context, t *task, s Suspension) error {
 	}
 	cause, held := s.cause()
 	r.emit(Event{Kind: Parked, ID: t.item.ID, Attempt: t.attempt, Handle: t.handle, Until: t.due, Reason: cause.Error(), Held: held})
+	if ReasonOf(cause) != NotStopped { // it has come to the end that is in doubt
+		t.leave()
+		t.leave = nil
+	}
 	r.parked.add(t)
 	return nil
 }
@@ -173,6 +177,7 @@ func (r *run) abandon(ctx context.Context) {
 func (r *run) end(t *task, err error, result Result) {
 	r.complete(t, &result) // its end is now, however late it is written
 	r.breaker.ended(err, func() { r.finish(&result) })
+	t.leave()
 }
 
 // finish sends a result off.

@@ -21,8 +21,7 @@ const (
 // breaker ends a batch whose runs all fail alike before one has succeeded: a
 // bad key, a closed port, a model that does not exist. From the first such
 // failure on it is in doubt: few new runs are started, results are held, and
-// those that were under way are waited for, as a failure is sooner there than an
-// answer. The first run that ends in another way dispels the doubt for good.
+// all runs are waited for, as a failure is sooner there than an answer. The first run that ends in another way dispels the doubt for good.
 type breaker struct {
 	stop func() // ends the batch
 
@@ -34,7 +33,7 @@ type breaker struct {
 	failures  int
 	since     time.Time // of the first of them
 	again     bool      // some task has failed like that again, or for good
-	early     int       // runs under way that were started before the first failure
+	waited    int       // runs under way that may end in another way
 	probes    int
 	held      []func()
 	timer     *time.Timer
@@ -82,19 +81,20 @@ func alikeOf(err error) (kind alike, ok bool) {
 	return alike{}, false
 }
 
-// enter counts a run that goes to work; leave is called when it is done with it,
-// for now or for good.
-func (b *breaker) enter() (leave func()) {
+// enter counts a run that goes to work, but for one that does so again in doubt;
+// leave is called when it has ended, or has met what others have met. One that is
+// parked for another reason may yet end in another way.
+func (b *breaker) enter(first bool) (leave func()) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	if b.failures > 0 {
+	if b.doubt() && !first {
 		return func() {}
 	}
-	b.early++
+	b.waited++
 	return func() {
 		b.mu.Lock()
 		defer b.mu.Unlock()
-		b.early--
+		b.waited--
 		b.judge()
 	}
 }
@@ -132,7 +132,7 @@ func (b *breaker) met(err error, tries int) {
 func (b *breaker) judge() {
 	passes := b.kind.reason == Unreachable
 	switch patience := breakerPatience - time.Since(b.since); {
-	case b.dispelled || b.tripped || b.failures < breakerFailures || b.early > 0 || passes && !b.again:
+	case b.dispelled || b.tripped || b.failures < breakerFailures || b.waited > 0 || passes && !b.again:
 	case passes && patience > 0:
 		if b.timer == nil {
 			b.timer = time.AfterFunc(patience, func() {

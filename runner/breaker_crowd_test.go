@@ -141,3 +141,20 @@ func TestStartsOfADeniedBatch(t *testing.T) {
 		}
 	})
 }
+
+// TestFewRejectedAmongThrottled: runs that wait to be tried again may yet succeed,
+// so a few rejected items do not end the batch either.
+func TestFewRejectedAmongThrottled(t *testing.T) {
+	for _, do := range []string{"5ms refuse429=1s 1s", "15ms refuse429=1s 1s", "15ms park=1s 1s", "15ms fail503 1s", "15ms lost 1s"} {
+		synctest.Test(t, func(t *testing.T) {
+			items := each(200, do)
+			for i := range 5 {
+				items[3*i] = fmt.Sprintf("bad%d 10ms garbled", i)
+			}
+			plan := newPlan(t, items...)
+			plan.Concurrency = 64
+			n := play(t, t.Context(), plan, resuming{waiting{newFake(t)}})
+			want(t, do, n.Outcome, Outcome{Counts: map[State]int{Succeeded: 195, Failed: 5}})
+		})
+	}
+}

@@ -23,10 +23,11 @@ func (r *run) feed(ctx, stopCtx context.Context) error {
 			break
 		}
 		r.running.Add(1)
-		leave := r.breaker.enter()
+		if t.leave == nil {
+			t.leave = r.breaker.enter(t.attempt == 0)
+		}
 		r.group.Go(func() error {
 			r.attempt(ctx, t)
-			leave()
 			// The permit is given back before the feeder is told: it may look at once.
 			r.gate.release()
 			r.running.Add(-1)

@@ -22,6 +22,7 @@ type task struct {
 	due     time.Time
 	trouble trouble // that made it wait
 	clock   clock   // of the run
+	leave   func()  // tells the breaker that no other end is to be waited for; nil: that was told
 	order   int     // of being parked: equal times keep their order
 }
 

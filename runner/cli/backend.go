@@ -12,8 +12,8 @@ import (
 
 // variants are the pipelines that batches run: the file's and, where a batch
 // overrides inputs of nodes, one of its own.
-func variants(file *spec.File, batches []*spec.Batch) []*spec.Pipeline {
-	list := []*spec.Pipeline{file.Pipeline}
+func variants(file *spec.File, batches []*spec.Batch) []variant {
+	list := []variant{{pipeline: file.Pipeline}}
 	if !slices.ContainsFunc(batches, func(b *spec.Batch) bool { return len(b.NodeInputOverrides) == 0 }) && len(batches) > 0 {
 		list = nil
 	}
@@ -22,10 +22,26 @@ func variants(file *spec.File, batches []*spec.Batch) []*spec.Pipeline {
 			continue
 		}
 		if p, err := file.Pipeline.Override(b.NodeInputOverrides); err == nil { // spec has said what is wrong with it
-			list = append(list, p)
+			list = append(list, variant{b.Name, p})
 		}
 	}
 	return list
+}
+
+// variant is a pipeline as a batch runs it; batch is "" for the file's own.
+type variant struct {
+	batch    string
+	pipeline *spec.Pipeline
+}
+
+// where says of problems that they are those of what a batch overrides.
+func (v variant) where(problems schema.Problems) schema.Problems {
+	for i := range problems {
+		if v.batch != "" {
+			problems[i].Message = fmt.Sprintf("with node_input_overrides of batch %s: %s", v.batch, problems[i].Message)
+		}
+	}
+	return problems
 }
 
 // check says what the engine cannot run of a file, also with what its batches
@@ -36,15 +52,9 @@ func (o *fileOptions) check(file *spec.File) schema.Problems {
 		return problems
 	}
 	var problems schema.Problems
-	for _, b := range file.Batches {
-		for _, p := range variants(file, []*spec.Batch{b}) {
-			if p == file.Pipeline {
-				continue
-			}
-			for _, problem := range backend.Check(p) {
-				problem.Message = fmt.Sprintf("with node_input_overrides of batch %s: %s", b.Name, problem.Message)
-				problems = append(problems, problem)
-			}
+	for _, v := range variants(file, file.Batches) {
+		if v.batch != "" {
+			problems = append(problems, v.where(backend.Check(v.pipeline))...)
 		}
 	}
 	return problems
@@ -52,16 +62,16 @@ func (o *fileOptions) check(file *spec.File) schema.Problems {
 
 // ready tells whether pipelines can be run here and now: on their backend, and
 // with the keys that are there. From here on the keys are hidden.
-func (o *fileOptions) ready(file *spec.File, pipelines []*spec.Pipeline, std streams) error {
+func (o *fileOptions) ready(file *spec.File, pipelines []variant, std streams) error {
 	if file.Run.Backend != "local" {
 		return &exitError{exitUsage, fmt.Errorf("backend %s is not in this version of nightshift; backend local is", file.Run.Backend)}
 	}
 	backend := engine.New(o.engine(file))
-	for _, p := range pipelines {
-		if lacks := backend.Lacks(p); len(lacks) > 0 {
-			return &exitError{exitUsage, lacks}
+	for _, v := range pipelines {
+		if lacks := backend.Lacks(v.pipeline); len(lacks) > 0 {
+			return &exitError{exitUsage, v.where(lacks)}
 		}
-		keys, _ := backend.Keys(p)
+		keys, _ := backend.Keys(v.pipeline)
 		file.Redactor = file.Redactor.WithKeys(keys)
 	}
 	std.err.redact = file.Redactor
@@ -70,18 +80,18 @@ func (o *fileOptions) ready(file *spec.File, pipelines []*spec.Pipeline, std str
 
 // backend makes the engine, with the kept answers of models where pipelines ask
 // any; release closes them.
-func (o *fileOptions) backend(file *spec.File, pipelines []*spec.Pipeline, say, warn func(string)) (backend *engine.Engine, release func(), err error) {
+func (o *fileOptions) backend(file *spec.File, pipelines []variant, say, warn func(string)) (backend *engine.Engine, release func(), err error) {
 	options := o.engine(file)
 	options.Log, options.Warn = say, warn
 	release = func() {}
-	asks := slices.ContainsFunc(pipelines, func(p *spec.Pipeline) bool {
-		_, asks := engine.New(options).Keys(p)
+	asks := slices.ContainsFunc(pipelines, func(v variant) bool {
+		_, asks := engine.New(options).Keys(v.pipeline)
 		return asks
 	})
 	if asks && file.Run.Cache.Enabled {
 		cache, err := llm.OpenCache(file.CachePath(o.env), file.Run.Cache.TTL)
 		if err != nil {
-			return nil, nil, &exitError{exitResults, err}
+			return nil, nil, &exitError{exitResults, fmt.Errorf("%w; or set run.cache: false, or run.cache.path to another file", err)}
 		}
 		options.Cache = cache
 		release = func() {

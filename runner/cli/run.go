@@ -130,7 +130,7 @@ func (o *runOptions) run(ctx context.Context, path string, std streams) error {
 		batchCode, err := o.runBatch(signals.ctx, j, backend, std)
 		code = gravest(code, batchCode)
 		if left := jobs[i+1:]; len(left) > 0 && (err != nil || code == exitStopped || code == exitBackend) {
-			o.notice(std, fmt.Sprintf("%s not run", batchNames(left)))
+			o.say(std, fmt.Sprintf("%s not run", batchNames(left)))
 		}
 		if err != nil {
 			return &exitError{code, err}
@@ -292,7 +292,7 @@ func (o *runOptions) runBatch(ctx context.Context, j job, backend *engine.Engine
 var whatToMend = map[runner.StopReason]string{
 	runner.Denied:      "check the key, and what it may do",
 	runner.Unreachable: "check the address, the network, and whether the server runs",
-	runner.AllAlike:    "mend the batch file",
+	runner.AllAlike:    "mend the batch file, or the address",
 }
 
 func (o *runOptions) openResults(j job, std streams) (*runner.ResultsFile, error) {

@@ -125,8 +125,11 @@ func streamError(status runner.Status, interruptCode int) error {
 	case runner.Cancelled:
 		return &exitError{code: interruptCode}
 	}
-	if reason := runner.ReasonOf(status.Err); reason == runner.Denied || reason == runner.Unreachable {
-		return &exitError{exitBackend, fmt.Errorf("%w; %s", status.Err, whatToMend[reason])}
+	if reason := runner.ReasonOf(status.Err); reason != runner.NotStopped {
+		if reason != runner.AllAlike {
+			code = exitBackend
+		}
+		return &exitError{code, fmt.Errorf("%w; %s", status.Err, whatToMend[reason])}
 	}
 	return &exitError{code, status.Err}
 }

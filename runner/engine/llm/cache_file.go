@@ -74,7 +74,7 @@ func openCache(path string, ttl, busy time.Duration) (*Cache, error) {
 				db.Close()
 			}
 		}
-		return nil, fmt.Errorf("cannot keep answers in %s: %w; set run.cache: false, or run.cache.path to another file", path, explain(err))
+		return nil, fmt.Errorf("cannot keep answers in %s: %w", path, explain(err))
 	}
 	go c.writer()
 	return c, nil
@@ -231,7 +231,7 @@ const errorKind = 0xff
 
 // reasons are the database's errors that a user can do something about.
 var reasons = map[int]string{
-	sqlite3.SQLITE_NOTADB:   "it is not a database",
+	sqlite3.SQLITE_NOTADB:   "it is not a database: remove it, and it is made anew",
 	sqlite3.SQLITE_CORRUPT:  "it is damaged: remove it, and it is made anew",
 	sqlite3.SQLITE_BUSY:     "another process has locked it",
 	sqlite3.SQLITE_FULL:     "no space is left on the disk",

@@ -96,8 +96,8 @@ func TestOpenCacheSaysWhatIsWrong(t *testing.T) {
 		make func(t *testing.T, path string)
 		says string
 	}{
-		{"text", func(t *testing.T, path string) { putText(t, path, strings.Repeat("some text\n", 1000)) }, "it is not a database"},
-		{"short text", func(t *testing.T, path string) { putText(t, path, "x\n") }, "it is not a database"},
+		{"text", func(t *testing.T, path string) { putText(t, path, strings.Repeat("some text\n", 1000)) }, "it is not a database: remove it, and it is made anew"},
+		{"short text", func(t *testing.T, path string) { putText(t, path, "x\n") }, "it is not a database: remove it, and it is made anew"},
 		{"folder", func(t *testing.T, path string) {
 			if err := os.Mkdir(path, 0o755); err != nil {
 				t.Fatal(err)
@@ -135,7 +135,7 @@ func TestOpenCacheSaysWhatIsWrong(t *testing.T) {
 				c.Close()
 				t.Fatal("it was opened")
 			}
-			wanted := fmt.Sprintf("cannot keep answers in %s: %s; set run.cache: false, or run.cache.path to another file", path, test.says)
+			wanted := fmt.Sprintf("cannot keep answers in %s: %s", path, test.says)
 			if err.Error() != wanted {
 				t.Errorf("error: %v\nwanted: %s", err, wanted)
 			}
@@ -152,7 +152,7 @@ func TestOpenCacheSaysWhatIsWrong(t *testing.T) {
 		putText(t, file, "")
 		for _, path := range []string{filepath.Join(file, "answers.db"), filepath.Join(file, "state", "answers.db")} {
 			_, err := OpenCache(path, 0)
-			if wanted := "cannot keep answers in " + path + ": not a directory; set run.cache: false"; err == nil || !strings.HasPrefix(err.Error(), wanted) {
+			if wanted := "cannot keep answers in " + path + ": not a directory"; err == nil || !strings.HasPrefix(err.Error(), wanted) {
 				t.Errorf("error: %v\nwanted: %s", err, wanted)
 			}
 		}

@@ -37,16 +37,26 @@ type Client struct {
 
 	mu       sync.Mutex
 	limiters map[place]*runner.Limiter
-	plain    map[place]bool // where schemas are put in words, as they were refused
+	inWords  map[schemaAt]bool // whether a schema is put in words, where that is known
 }
 
 // place is where calls are counted together when too many are refused, and what
 // they may ask for is the same.
 type place struct{ url, key, model string }
 
+// schemaAt is a schema, and where it is sent.
+type schemaAt struct {
+	place
+	schema string
+}
+
+// putWithin is how long an answer may take to be kept: another process may have
+// locked the cache.
+const putWithin = 6 * time.Second
+
 // New makes a client. It reads variables when it is asked, not before.
 func New(o Options) *Client {
-	c := &Client{cache: o.Cache, log: o.Log, limiters: map[place]*runner.Limiter{}, plain: map[place]bool{}}
+	c := &Client{cache: o.Cache, log: o.Log, limiters: map[place]*runner.Limiter{}, inWords: map[schemaAt]bool{}}
 	if c.log == nil {
 		c.log = func(string) {}
 	}
@@ -155,12 +165,10 @@ func (c *Client) Ask(ctx context.Context, r Request, call Call) (Answer, error) 
 	if err != nil {
 		return Answer{}, err
 	}
-	for _, f := range forms {
-		if call.Fresh {
-			break
-		}
+	key := forms[0].key // in whichever form it will be answered
+	if !call.Fresh {
 		// What was of use once may no longer be: a check may have changed.
-		if a, ok := c.cache.Get(f.key); ok && judge(a, r, call) == nil {
+		if a, ok := c.cache.Get(key); ok && judge(a, r, call) == nil {
 			a.FromCache = true
 			call.say(a.Text)
 			return a, nil
@@ -172,14 +180,23 @@ func (c *Client) Ask(ctx context.Context, r Request, call Call) (Answer, error) 
 		call.say(piece)
 	}
 	f, plain := forms[0], forms[len(forms)-1] // one and the same where there is no schema
-	if c.isPlain(w.place(r)) {
+	at := schemaAt{w.place(r), string(r.Schema)}
+	inWords, known := c.schemaForm(at)
+	if inWords {
 		f = plain
 	}
 	a, err := c.call(ctx, p, w, f, text)
-	if f.key != plain.key && !said && refusesSchema(err) {
-		c.setPlain(w.place(r), err)
-		f = plain
-		a, err = c.call(ctx, p, w, f, text)
+	if f.key != plain.key && !said {
+		// That of an item may be refused for what it says of schemas: what has
+		// worked once, or does not help, is not the matter.
+		if err == nil {
+			c.setSchemaForm(at, false, nil)
+		} else if why := err; !known && refusesSchema(why) {
+			f = plain
+			if a, err = c.call(ctx, p, w, f, text); !notUnderstood(err) {
+				c.setSchemaForm(at, true, why)
+			}
+		}
 	}
 	if err != nil {
 		return a, err
@@ -191,7 +208,7 @@ func (c *Client) Ask(ctx context.Context, r Request, call Call) (Answer, error) 
 		call.say(a.Text)
 	}
 	if a.Cut == "" {
-		c.keep(ctx, w, f, a)
+		c.keep(ctx, w, key, r, a)
 	}
 	return a, nil
 }
@@ -243,20 +260,24 @@ func (c *Client) limiter(at place) *runner.Limiter {
 	return l
 }
 
-func (c *Client) isPlain(at place) bool {
+// schemaForm tells whether schemas are put in words, and whether that is known.
+func (c *Client) schemaForm(at schemaAt) (inWords, known bool) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	return c.plain[at]
+	inWords, known = c.inWords[at]
+	return inWords, known
 }
 
-// setPlain remembers that schemas are to be put in words, and says why.
-func (c *Client) setPlain(at place, why error) {
+// setSchemaForm remembers what has worked; why is what did not.
+func (c *Client) setSchemaForm(at schemaAt, inWords bool, why error) {
 	c.mu.Lock()
-	known := c.plain[at]
-	c.plain[at] = true
-	c.mu.Unlock()
+	_, known := c.inWords[at]
 	if !known {
-		c.log(fmt.Sprintf("%s takes no JSON Schema, and is told it in words from now on: %v", at.model, why))
+		c.inWords[at] = inWords
+	}
+	c.mu.Unlock()
+	if !known && inWords {
+		c.log(fmt.Sprintf("%s does not take a JSON Schema, and is told it in words from now on: %v", at.model, why))
 	}
 }
 
@@ -318,11 +339,14 @@ func cut(finish string) string {
 // keep puts an answer into the cache. One that cannot be kept is an answer all
 // the same; one that repeats the key of the API is not kept, as what hides keys
 // may not know that one any more when it is read.
-func (c *Client) keep(ctx context.Context, w *wire, f form, a Answer) {
+func (c *Client) keep(ctx context.Context, w *wire, key Key, r Request, a Answer) {
 	if len(w.key) >= minKey && strings.Contains(a.Text, w.key) {
 		return
 	}
-	if err := c.cache.Put(ctx, f.key, f.Request, a); err != nil && ctx.Err() == nil {
+	// It is paid for, also where its run has just been ended.
+	putCtx, cancel := context.WithTimeout(context.WithoutCancel(ctx), putWithin)
+	defer cancel()
+	if err := c.cache.Put(putCtx, key, r, a); err != nil && ctx.Err() == nil {
 		c.complain.Do(func() { c.warn(fmt.Sprintf("answers are not kept, and will be paid for again: %v", err)) })
 	}
 }

@@ -111,7 +111,7 @@ func (b *answerBody) wait(p []byte) (int, error) {
 // connection could not be used again.
 func (b *answerBody) Close() error {
 	if !b.ended && b.left >= 0 {
-		late := time.AfterFunc(time.Second, func() { _ = b.ReadCloser.Close() })
+		late := time.AfterFunc(100*time.Millisecond, func() { _ = b.ReadCloser.Close() })
 		_, _ = io.CopyN(io.Discard, b.ReadCloser, 4096)
 		late.Stop()
 	}

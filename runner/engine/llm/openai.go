@@ -17,6 +17,7 @@ import (
 	"github.com/openai/openai-go/v3/packages/ssestream"
 	"github.com/openai/openai-go/v3/shared"
 
+	"nightshift/runner"
 	"nightshift/schema"
 )
 
@@ -241,7 +242,11 @@ func chatPieces(w *wire, resp *http.Response, text func(string)) (Answer, error)
 	if stream.Err() == nil && finish == "" {
 		return a, errors.New("it ended before it was whole")
 	}
-	return a, cmp.Or(stream.Err(), refused(refusal.String(), a.Text))
+	err := stream.Err()
+	if broken, ok := errors.AsType[*runner.ConnectionError](err); ok && broken.Began && finish != "" {
+		err = nil // it is whole, and only what it took is not known
+	}
+	return a, cmp.Or(err, refused(refusal.String(), a.Text))
 }
 
 // noNullErrors takes the error out of chunks that say there is none: the SDK

@@ -1,6 +1,7 @@
 package llm
 
 import (
+	"bufio"
 	"bytes"
 	"encoding/json"
 	"errors"
@@ -175,15 +176,34 @@ var namesSchema = regexp.MustCompile(`(?i)response[_ ]format|json[_ ]schema|stru
 // refusesSchema tells whether a model takes no schema, or not this one.
 func refusesSchema(err error) bool {
 	e, ok := errors.AsType[*runner.APIError](err)
-	return ok && (e.StatusCode == http.StatusBadRequest || e.StatusCode == http.StatusUnprocessableEntity) &&
+	return ok && notUnderstood(err) &&
 		namesSchema.MatchString(e.Message) && !strings.Contains(e.Message, "effort") // output_config holds that, too
 }
 
+// notUnderstood tells whether a call was refused for what is in it.
+func notUnderstood(err error) bool {
+	e, ok := errors.AsType[*runner.APIError](err)
+	return ok && (e.StatusCode == http.StatusBadRequest || e.StatusCode == http.StatusUnprocessableEntity)
+}
+
 // inPieces tells whether an answer is the stream that was asked for: not all who
-// speak a protocol know that, and those who do may call it by another type.
+// speak a protocol know that, and types are often wrong. It waits for the beginning.
 func inPieces(resp *http.Response) bool {
-	what := resp.Header.Get("Content-Type")
-	return !strings.Contains(what, "json") && !strings.Contains(what, "html")
+	body := bufio.NewReader(resp.Body)
+	resp.Body = struct {
+		io.Reader
+		io.Closer
+	}{body, resp.Body}
+	for {
+		first, err := body.Peek(1)
+		switch {
+		case err != nil:
+			return !strings.Contains(resp.Header.Get("Content-Type"), "json")
+		case !strings.Contains(" \r\n\t", string(first)):
+			return !strings.Contains("{[<n", string(first)) // n of null
+		}
+		_, _ = body.Discard(1)
+	}
 }
 
 // readWhole reads an answer that comes in one piece.

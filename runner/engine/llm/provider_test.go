@@ -316,8 +316,8 @@ func TestSchemaInWords(t *testing.T) {
 			want(t, "checks", checked, 5)
 			host := endpoint(s.url) + strings.TrimPrefix(s.requests()[0].path, "POST ")
 			want(t, "lines", lines, []string{
-				"m takes no JSON Schema, and is told it in words from now on: POST " + host + " answered " + fmt.Sprint(test.status, " ", http.StatusText(test.status)) + ": " + test.message,
-				"n takes no JSON Schema, and is told it in words from now on: POST " + host + " answered " + fmt.Sprint(test.status, " ", http.StatusText(test.status)) + ": " + test.message,
+				"m does not take a JSON Schema, and is told it in words from now on: POST " + host + " answered " + fmt.Sprint(test.status, " ", http.StatusText(test.status)) + ": " + test.message,
+				"n does not take a JSON Schema, and is told it in words from now on: POST " + host + " answered " + fmt.Sprint(test.status, " ", http.StatusText(test.status)) + ": " + test.message,
 			})
 			if _, err := c.Ask(t.Context(), r, Call{Fresh: true, Check: func(string) error { return errors.New("no good") }}); err == nil {
 				t.Error("an answer that is of no use is an answer")
