@@ -52,35 +52,6 @@ func (s *setup) given(name string) input {
 	return input{name: name, template: s.bind(s.spec.Inputs[name])}
 }
 
-// refused are inputs whose work this engine does not do. To pass over them
-// would be worse: an author relies on a filter that is not there.
-var refused = []string{
-	"enable_web_search", "safe_context_token_window", "citation_metadata",
-	"enable_moderation", "enable_pii_address", "enable_pii_cc", "enable_pii_email", "enable_pii_name", "enable_pii_phone", "enable_pii_ssn", "safety",
-	"retry_on_failure", "retry",
-}
-
-func (s *setup) refuseSwitches() {
-	for _, name := range refused {
-		if on(s.spec.Inputs[name]) {
-			s.refuse(name, "%s is not done by this engine yet; leave it out", name)
-		}
-	}
-}
-
-// on tells whether a switch, or one of a group of them, is set or may be.
-func on(v any) bool {
-	if group, ok := v.(map[string]any); ok {
-		for _, member := range group {
-			if on(member) {
-				return true
-			}
-		}
-		return false
-	}
-	return v != false && v != "false" && !empty(v)
-}
-
 // settings are the inputs that do not change from run to run, as a rule.
 func (m *model) settings() []input {
 	return []input{

@@ -13,7 +13,6 @@ import (
 	"time"
 
 	"nightshift/runner"
-	"nightshift/schema"
 )
 
 // Options are what a client works with.
@@ -43,12 +42,6 @@ type Client struct {
 // place is where calls are counted together when too many are refused, and what
 // they may ask for is the same.
 type place struct{ url, key, model string }
-
-// schemaAt is a schema, and where it is sent.
-type schemaAt struct {
-	place
-	schema string
-}
 
 // putWithin is how long an answer may take to be kept: another process may have
 // locked the cache.
@@ -260,27 +253,6 @@ func (c *Client) limiter(at place) *runner.Limiter {
 	return l
 }
 
-// schemaForm tells whether schemas are put in words, and whether that is known.
-func (c *Client) schemaForm(at schemaAt) (inWords, known bool) {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	inWords, known = c.inWords[at]
-	return inWords, known
-}
-
-// setSchemaForm remembers what has worked; why is what did not.
-func (c *Client) setSchemaForm(at schemaAt, inWords bool, why error) {
-	c.mu.Lock()
-	_, known := c.inWords[at]
-	if !known {
-		c.inWords[at] = inWords
-	}
-	c.mu.Unlock()
-	if !known && inWords {
-		c.log(fmt.Sprintf("%s does not take a JSON Schema, and is told it in words from now on: %v", at.model, why))
-	}
-}
-
 // cacheKey is that of an answer: the hash of all that it depends on. The key of
 // the API is left out, so that a new one does not pay again.
 func (w *wire) cacheKey(body []byte) Key {
@@ -295,45 +267,6 @@ func (call Call) say(piece string) {
 	if call.Text != nil && piece != "" {
 		call.Text(piece)
 	}
-}
-
-// judge says why an answer is of no use.
-func judge(a Answer, r Request, call Call) error {
-	empty := strings.TrimSpace(a.Text) == ""
-	switch {
-	case empty && a.Cut == cutLength:
-		return &BadAnswer{errors.New("there is no text in it: all tokens went into thinking, or max_tokens is too low")}
-	case empty && a.Cut == "":
-		return &BadAnswer{errors.New("there is no text in it")}
-	case empty:
-		return &BadAnswer{fmt.Errorf("there is no text in it: it ended with %q", schema.Shorten(a.Cut, 60))}
-	case a.Cut == cutLength && r.JSON:
-		return &BadAnswer{errors.New("the JSON is not whole: it was cut at max_tokens")}
-	case a.Cut != "" && a.Cut != cutLength:
-		return &BadAnswer{fmt.Errorf("it is not whole: it ended with %q", schema.Shorten(a.Cut, 60))}
-	case call.Check == nil:
-		return nil
-	}
-	if err := call.Check(a.Text); err != nil {
-		return &BadAnswer{err}
-	}
-	return nil
-}
-
-const cutLength = "length"
-
-// cut tells why an answer is not whole, from the word with which it ended; "" is
-// for one that is.
-func cut(finish string) string {
-	switch finish = strings.ToLower(finish); finish {
-	case "", "stop", "eos", "eos_token", "end_turn", "stop_sequence":
-		return ""
-	case "length", "max_tokens", "model_length", "model_context_window_exceeded":
-		return cutLength
-	case "content_filter", "refusal", "safety":
-		return "content_filter"
-	}
-	return finish // a word that is not known may mean anything
 }
 
 // keep puts an answer into the cache. One that cannot be kept is an answer all

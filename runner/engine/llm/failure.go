@@ -1,7 +1,6 @@
 package llm
 
 import (
-	"bytes"
 	"cmp"
 	"context"
 	"encoding/json"
@@ -13,8 +12,6 @@ import (
 	"net/url"
 	"os"
 	"regexp"
-	"slices"
-	"strconv"
 	"strings"
 	"time"
 	"unicode"
@@ -28,6 +25,7 @@ import (
 type BadAnswer struct{ Err error }
 
 func (e *BadAnswer) Error() string { return "the model's answer is of no use: " + e.Err.Error() }
+
 func (e *BadAnswer) Unwrap() error { return e.Err }
 
 // Class is the class of the error in results.
@@ -161,69 +159,6 @@ func endpoint(url string) string {
 	return rest
 }
 
-// refusal is an answer that is no success.
-func (w *wire) refusal(status int, header http.Header, body []byte) error {
-	said := readRefusal(body)
-	e := &runner.APIError{
-		StatusCode: status, Method: http.MethodPost, Endpoint: endpoint(w.url),
-		Message: w.quote(said.message), RetryAfter: retryAfter(header, said.retryDelay),
-		Account: said.speaksOfAccount(),
-	}
-	if to := header.Get("Location"); status < 400 && to != "" {
-		e.Message = w.quote("it redirects to " + to + ", where nothing is sent: change base_url")
-	}
-	if status == http.StatusTooManyRequests {
-		e.Limits = limits(said, header)
-	}
-	return e
-}
-
-// refusalInStream is an error in the midst of an answer, when the status has
-// long been sent. The status that it would have had is known by its type.
-func (w *wire) refusalInStream(body []byte) error {
-	said := readRefusal(body)
-	status, err := strconv.Atoi(said.code)
-	if err != nil || status < 400 || status > 599 {
-		status = cmp.Or(streamStatus[said.kind], streamStatus[said.code], http.StatusInternalServerError)
-	}
-	return w.refusal(status, nil, body)
-}
-
-// streamStatus are the statuses of errors by their types and codes.
-var streamStatus = map[string]int{
-	"invalid_request_error": http.StatusBadRequest,
-	"authentication_error":  http.StatusUnauthorized,
-	"billing_error":         http.StatusPaymentRequired,
-	"permission_error":      http.StatusForbidden,
-	"not_found_error":       http.StatusNotFound,
-	"request_too_large":     http.StatusRequestEntityTooLarge,
-	"rate_limit_error":      http.StatusTooManyRequests,
-	"rate_limit_exceeded":   http.StatusTooManyRequests,
-	"insufficient_quota":    http.StatusTooManyRequests,
-	"timeout_error":         http.StatusGatewayTimeout,
-	"overloaded_error":      529,
-}
-
-// accountCodes say that an account is empty or closed, or the key wrong, whatever
-// the status is: waiting does not help.
-var accountCodes = []string{
-	"insufficient_quota", "billing_hard_limit_reached", "billing_not_active", "billing_error",
-	"account_deactivated", "access_terminated", "exceeded_current_quota_error", "invalid_api_key", "API_KEY_INVALID",
-}
-
-// saysAccount are the words of those who give no code: Google and xAI answer 400
-// to a wrong key, Anthropic to an empty account.
-var saysAccount = regexp.MustCompile(`(?i)incorrect api key|api key not valid|invalid api key|credit balance is too low`)
-
-func (s said) speaksOfAccount() bool {
-	for _, word := range []string{s.code, s.kind, s.reason} {
-		if slices.Contains(accountCodes, word) {
-			return true
-		}
-	}
-	return saysAccount.MatchString(s.message)
-}
-
 // minKey is how long a key is at least; a shorter one is a placeholder, such as
 // "none", and may be a word of any text.
 const minKey = 8
@@ -241,62 +176,6 @@ func (w *wire) quote(words string) string {
 	}, strings.ToValidUTF8(words, "\uFFFD"))
 	words = strings.Join(strings.Fields(words), " ")
 	return schema.Shorten(words, maxMessage)
-}
-
-// said is what the body of a refusal says.
-type said struct {
-	message, kind, code string
-	retryDelay          string // of Google's, a duration
-	reason              string // of Google's, a code
-}
-
-// readRefusal understands the forms that are in use: {"error": {"message": ...}},
-// the same in a list, {"error": "..."}, {"message": ...}, {"detail": ...}.
-func readRefusal(body []byte) said {
-	body = bytes.TrimSpace(body)
-	var list []json.RawMessage
-	if json.Unmarshal(body, &list) == nil && len(list) > 0 {
-		body = list[0]
-	}
-	type words struct {
-		Message any `json:"message"`
-		Type    any `json:"type"`
-		Code    any `json:"code"`
-		Details []struct {
-			RetryDelay string `json:"retryDelay"`
-			Reason     string `json:"reason"`
-		} `json:"details"`
-	}
-	var outer struct {
-		words
-		Error  json.RawMessage `json:"error"`
-		Detail any             `json:"detail"`
-	}
-	if json.Unmarshal(body, &outer) != nil {
-		return said{message: cmp.Or(string(body), "no message")}
-	}
-	inner, message := outer.words, ""
-	if json.Unmarshal(outer.Error, &message) != nil {
-		_ = json.Unmarshal(outer.Error, &inner) // else it stays the outer one
-	}
-	s := said{kind: text(inner.Type), code: text(inner.Code)}
-	s.message = cmp.Or(message, text(inner.Message), text(outer.Message), text(outer.Detail), string(body))
-	for _, d := range inner.Details {
-		s.retryDelay, s.reason = cmp.Or(s.retryDelay, d.RetryDelay), cmp.Or(s.reason, d.Reason)
-	}
-	return s
-}
-
-// text gives a member of a JSON object as words.
-func text(v any) string {
-	switch v := v.(type) {
-	case nil:
-		return ""
-	case string:
-		return v
-	}
-	encoded, _ := json.Marshal(v)
-	return string(encoded)
 }
 
 var (

@@ -10,12 +10,10 @@ import (
 	"net"
 	"net/http"
 	"net/url"
-	"regexp"
 	"slices"
 	"strconv"
 	"strings"
 
-	"nightshift/runner"
 	"nightshift/schema"
 )
 
@@ -168,22 +166,6 @@ func andSay(system, sentence string) string {
 		return sentence
 	}
 	return system + "\n\n" + sentence
-}
-
-// namesSchema is how refusals speak of the members that hold a schema.
-var namesSchema = regexp.MustCompile(`(?i)response[_ ]format|json[_ ]schema|structured[_ -]output|output[_ ](config|format)`)
-
-// refusesSchema tells whether a model takes no schema, or not this one.
-func refusesSchema(err error) bool {
-	e, ok := errors.AsType[*runner.APIError](err)
-	return ok && notUnderstood(err) &&
-		namesSchema.MatchString(e.Message) && !strings.Contains(e.Message, "effort") // output_config holds that, too
-}
-
-// notUnderstood tells whether a call was refused for what is in it.
-func notUnderstood(err error) bool {
-	e, ok := errors.AsType[*runner.APIError](err)
-	return ok && (e.StatusCode == http.StatusBadRequest || e.StatusCode == http.StatusUnprocessableEntity)
 }
 
 // inPieces tells whether an answer is the stream that was asked for: not all who
