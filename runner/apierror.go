@@ -42,6 +42,11 @@ func (e *APIError) Denied() bool {
 	return e.Account || e.StatusCode == http.StatusUnauthorized || e.StatusCode == http.StatusForbidden || e.StatusCode == http.StatusPaymentRequired
 }
 
+// NotUnderstood tells whether what is in the call is the matter.
+func (e *APIError) NotUnderstood() bool {
+	return e.StatusCode == http.StatusBadRequest || e.StatusCode == http.StatusUnprocessableEntity
+}
+
 // Transient tells whether the same call may succeed later.
 func (e *APIError) Transient() bool {
 	return !e.Account && (e.Refused() || e.StatusCode == http.StatusRequestTimeout || e.StatusCode >= 500)

@@ -129,7 +129,7 @@ func (s *Suspension) cause() (err error, held bool) {
 			return err, false
 		}
 	}
-	return errors.Join(s.Errs[:1]...), true
+	return s.Errs[0], true
 }
 
 // Usage is what the models of a run took. What an answer from the cache once

@@ -8,12 +8,13 @@ import (
 	"time"
 )
 
-// How many failures alike it takes, and how many runs may be started in doubt. A
-// port may be closed for the instant in which a server is started anew: only who
-// fails after it has failed again, and nobody must have been reached for longer.
 const (
-	breakerFailures = 5
-	breakerProbes   = 4
+	breakerFailures = 5 // alike, at least
+	breakerProbes   = 4 // runs of new items that may be started in doubt
+
+	// A port may be closed for the instant in which a server is started anew. So
+	// one that cannot be reached must have failed somebody again after that, and
+	// everybody for longer.
 	breakerInstant  = 500 * time.Millisecond
 	breakerPatience = 1500 * time.Millisecond
 )
@@ -21,7 +22,8 @@ const (
 // breaker ends a batch whose runs all fail alike before one has succeeded: a
 // bad key, a closed port, a model that does not exist. From the first such
 // failure on it is in doubt: few new runs are started, results are held, and
-// all runs are waited for, as a failure is sooner there than an answer. The first run that ends in another way dispels the doubt for good.
+// all runs are waited for, as a failure is sooner there than an answer. The first
+// run that ends in another way dispels the doubt for good.
 type breaker struct {
 	stop func() // ends the batch
 
@@ -75,7 +77,7 @@ func alikeOf(err error) (kind alike, ok bool) {
 		return alike{reason: Denied}, true
 	case api.StatusCode == http.StatusNotFound || api.StatusCode == http.StatusMethodNotAllowed || api.StatusCode == http.StatusGone:
 		return alike{reason: AllAlike, what: what}, true
-	case api.StatusCode == http.StatusBadRequest || api.StatusCode == http.StatusUnprocessableEntity:
+	case api.NotUnderstood():
 		return alike{AllAlike, what + api.Message, true}, true
 	}
 	return alike{}, false

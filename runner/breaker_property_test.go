@@ -82,16 +82,7 @@ func (s troubled) check(t *testing.T) error {
 	tooLong := 2*time.Minute + 15*time.Second*time.Duration(len(s.items))
 	ctx, cancel := context.WithTimeout(t.Context(), tooLong)
 	defer cancel()
-	switch s.stop {
-	case "deadline":
-		plan.Deadline = time.Now().Add(s.after)
-	case "drain":
-		drain := make(chan struct{})
-		plan.Drain = drain
-		after(s.after, func() { close(drain) })
-	case "cancel":
-		after(s.after, cancel)
-	}
+	stopAfter(plan, s.stop, s.after, cancel)
 	f := newFake(t)
 	var backend Backend = resuming{waiting{f}}
 	if s.polled {

@@ -57,16 +57,7 @@ func (s setting) check(t *testing.T) error {
 	plan.Concurrency, plan.Timeout, plan.PollInterval = s.concurrency, 20*time.Second, 200*time.Millisecond
 	ctx, cancel := context.WithCancel(t.Context())
 	defer cancel()
-	switch s.stop {
-	case "deadline":
-		plan.Deadline = time.Now().Add(s.after)
-	case "drain":
-		drain := make(chan struct{})
-		plan.Drain = drain
-		after(s.after, func() { close(drain) })
-	case "cancel":
-		after(s.after, cancel)
-	}
+	stopAfter(plan, s.stop, s.after, cancel)
 	f := newFake(t)
 	backend := map[string]Backend{"polled": f, "waiting": waiting{f}, "resuming": resuming{waiting{f}}, "polled and resuming": pollResuming{f}}[s.backend]
 	m := &memory{}
@@ -133,4 +124,19 @@ func (s setting) judge(f *fake, m *memory, outcome Outcome, stopped time.Time) e
 		}
 	}
 	return nil
+}
+
+// stopAfter stops a batch after a while: by its deadline, by draining it, or by
+// cancel; "" lets it end by itself.
+func stopAfter(plan *Plan, how string, wait time.Duration, cancel func()) {
+	switch how {
+	case "deadline":
+		plan.Deadline = time.Now().Add(wait)
+	case "drain":
+		drain := make(chan struct{})
+		plan.Drain = drain
+		after(wait, func() { close(drain) })
+	case "cancel":
+		after(wait, cancel)
+	}
 }

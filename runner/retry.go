@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"math"
-	"net/http"
 	"time"
 )
 
@@ -147,7 +146,7 @@ func classOf(err error, class string) (string, int) {
 		class = classRefused
 	case api.Transient():
 		class = classUnavailable
-	case api.StatusCode == http.StatusBadRequest || api.StatusCode == http.StatusUnprocessableEntity:
+	case api.NotUnderstood():
 		class = classBadRequest
 	}
 	return class, api.StatusCode

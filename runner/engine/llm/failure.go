@@ -1,7 +1,6 @@
 package llm
 
 import (
-	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -11,7 +10,6 @@ import (
 	"net/http"
 	"net/url"
 	"os"
-	"regexp"
 	"strings"
 	"time"
 	"unicode"
@@ -176,61 +174,4 @@ func (w *wire) quote(words string) string {
 	}, strings.ToValidUTF8(words, "\uFFFD"))
 	words = strings.Join(strings.Fields(words), " ")
 	return schema.Shorten(words, maxMessage)
-}
-
-var (
-	saysConcurrency = regexp.MustCompile(`concurren|parallel|simultaneous|in[ _-]flight`)
-	saysRate        = regexp.MustCompile(`rate[ _-]?limit|per[ _-](second|minute|min|hour|day)|\b[rt]p[smd]\b|too many (requests|tokens)`)
-)
-
-// limits tells what a refusal says is too much.
-func limits(s said, header http.Header) runner.Limits {
-	words := strings.ToLower(s.message + " " + s.kind + " " + s.code)
-	switch {
-	case saysConcurrency.MatchString(words):
-		return runner.LimitsConcurrency
-	case saysRate.MatchString(words):
-		return runner.LimitsRate
-	}
-	for name := range header {
-		if strings.HasPrefix(name, "X-Ratelimit-") || strings.HasPrefix(name, "Anthropic-Ratelimit-") {
-			return runner.LimitsRate
-		}
-	}
-	return runner.LimitsUnsaid
-}
-
-// retryAfter is how long a refusal asks to be left alone, by what it says, else
-// by when the limit is lifted that it has used up.
-func retryAfter(h http.Header, delay string) time.Duration {
-	wait := cmp.Or(until(h.Get("Retry-After-Ms")+"ms"), until(h.Get("Retry-After")), until(delay))
-	if wait > 0 {
-		return wait
-	}
-	for _, what := range []string{"requests", "tokens", "input-tokens", "output-tokens"} {
-		for _, form := range []string{"x-ratelimit-%[2]s-%[1]s", "anthropic-ratelimit-%[1]s-%[2]s"} {
-			if h.Get(fmt.Sprintf(form, what, "remaining")) == "0" {
-				wait = max(wait, until(h.Get(fmt.Sprintf(form, what, "reset"))))
-			}
-		}
-	}
-	return wait
-}
-
-// until reads a wait: seconds, a duration such as 6m0s, or a time. It is 0 where
-// it is none of these, is over, or so long that it must be a mistake.
-func until(s string) time.Duration {
-	wait, err := time.ParseDuration(s)
-	if err != nil {
-		wait, err = time.ParseDuration(s + "s")
-	}
-	for _, layout := range []string{http.TimeFormat, time.RFC3339} {
-		if t, e := time.Parse(layout, s); err != nil && e == nil {
-			wait, err = time.Until(t), nil
-		}
-	}
-	if err != nil || wait < 0 || wait > 24*time.Hour {
-		return 0
-	}
-	return wait
 }

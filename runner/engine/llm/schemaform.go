@@ -3,7 +3,6 @@ package llm
 import (
 	"errors"
 	"fmt"
-	"net/http"
 	"regexp"
 	"strings"
 
@@ -43,12 +42,12 @@ var namesSchema = regexp.MustCompile(`(?i)response[_ ]format|json[_ ]schema|stru
 // refusesSchema tells whether a model takes no schema, or not this one.
 func refusesSchema(err error) bool {
 	e, ok := errors.AsType[*runner.APIError](err)
-	return ok && notUnderstood(err) &&
+	return ok && e.NotUnderstood() &&
 		namesSchema.MatchString(e.Message) && !strings.Contains(e.Message, "effort") // output_config holds that, too
 }
 
 // notUnderstood tells whether a call was refused for what is in it.
 func notUnderstood(err error) bool {
 	e, ok := errors.AsType[*runner.APIError](err)
-	return ok && (e.StatusCode == http.StatusBadRequest || e.StatusCode == http.StatusUnprocessableEntity)
+	return ok && e.NotUnderstood()
 }

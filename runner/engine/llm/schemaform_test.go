@@ -88,26 +88,26 @@ func TestFreshAnswerInWords(t *testing.T) {
 // TestStreamsThatAreWhole although they come under another type, break off behind
 // their end, or stay open there.
 func TestStreamsThatAreWhole(t *testing.T) {
-	for name, serve := range map[string]func(w http.ResponseWriter){
-		"another type": func(w http.ResponseWriter) {
+	for name, serve := range map[string]func(w http.ResponseWriter, r *http.Request){
+		"another type": func(w http.ResponseWriter, _ *http.Request) {
 			w.Header().Set("Content-Type", "application/json")
 			_, _ = io.WriteString(w, chunk(`"ok"`, `"stop"`)+"data: [DONE]\n\n")
 		},
-		"broken behind its end": func(w http.ResponseWriter) {
+		"broken behind its end": func(w http.ResponseWriter, _ *http.Request) {
 			w.Header().Set("Content-Type", "text/event-stream")
 			_, _ = io.WriteString(w, chunk(`"ok"`, `"stop"`))
 			w.(http.Flusher).Flush()
 			panic(http.ErrAbortHandler)
 		},
-		"left open": func(w http.ResponseWriter) {
+		"left open": func(w http.ResponseWriter, r *http.Request) {
 			w.Header().Set("Content-Type", "text/event-stream")
 			_, _ = io.WriteString(w, chunk(`"ok"`, `"stop"`)+"data: [DONE]\n\n")
 			w.(http.Flusher).Flush()
-			time.Sleep(900 * time.Millisecond)
+			<-r.Context().Done() // it is closed from the other side
 		},
 	} {
 		t.Run(name, func(t *testing.T) {
-			s := provide(t, func(w http.ResponseWriter, _ *http.Request, _ int) { serve(w) })
+			s := provide(t, func(w http.ResponseWriter, r *http.Request, _ int) { serve(w, r) })
 			q := s.at("openai")
 			q.Stream = true
 			began := time.Now()
