@@ -249,6 +249,11 @@ func (f *File) ResultsPath(date, batch string) string {
 	if path == "-" {
 		return path
 	}
+	return f.besides(path)
+}
+
+// besides is a path that the batch file names, as seen from here.
+func (f *File) besides(path string) string {
 	d := document{file: f.Path}
 	return d.path(path)
 }

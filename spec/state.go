@@ -20,15 +20,13 @@ func (f *File) StateDir(env Environment) string {
 	if strings.HasPrefix(fixed, "/dev/") {
 		fixed = "-"
 	}
-	d := document{file: f.Path}
-	return d.path(filepath.Join(filepath.Dir(fixed), ".nightshift"))
+	return f.besides(filepath.Join(filepath.Dir(fixed), ".nightshift"))
 }
 
 // CachePath gives the file in which answers of models are kept.
 func (f *File) CachePath(env Environment) string {
 	if path := f.Run.Cache.Path; path != "" {
-		d := document{file: f.Path}
-		return d.path(path)
+		return f.besides(path)
 	}
 	return filepath.Join(f.StateDir(env), "answers.db")
 }

@@ -1,9 +1,11 @@
 package cli
 
 import (
+	"context"
 	"fmt"
 	"slices"
 
+	"nightshift/runner"
 	"nightshift/runner/engine"
 	"nightshift/runner/engine/llm"
 	"nightshift/schema"
@@ -13,9 +15,9 @@ import (
 // variants are the pipelines that batches run: the file's and, where a batch
 // overrides inputs of nodes, one of its own.
 func variants(file *spec.File, batches []*spec.Batch) []variant {
-	list := []variant{{pipeline: file.Pipeline}}
-	if !slices.ContainsFunc(batches, func(b *spec.Batch) bool { return len(b.NodeInputOverrides) == 0 }) && len(batches) > 0 {
-		list = nil
+	var list []variant
+	if len(batches) == 0 || slices.ContainsFunc(batches, func(b *spec.Batch) bool { return len(b.NodeInputOverrides) == 0 }) {
+		list = append(list, variant{pipeline: file.Pipeline})
 	}
 	for _, b := range batches {
 		if len(b.NodeInputOverrides) == 0 {
@@ -61,33 +63,31 @@ func (o *fileOptions) check(file *spec.File) schema.Problems {
 }
 
 // ready tells whether pipelines can be run here and now: on their backend, and
-// with the keys that are there. From here on the keys are hidden.
-func (o *fileOptions) ready(file *spec.File, pipelines []variant, std streams) error {
+// with the keys that are there. From here on the keys are hidden. asks tells
+// whether any of them asks models.
+func (o *fileOptions) ready(file *spec.File, pipelines []variant, std streams) (asks bool, err error) {
 	if file.Run.Backend != "local" {
-		return &exitError{exitUsage, fmt.Errorf("backend %s is not in this version of nightshift; backend local is", file.Run.Backend)}
+		return false, &exitError{exitUsage, fmt.Errorf("backend %s is not in this version of nightshift; backend local is", file.Run.Backend)}
 	}
 	backend := engine.New(o.engine(file))
 	for _, v := range pipelines {
-		if lacks := backend.Lacks(v.pipeline); len(lacks) > 0 {
-			return &exitError{exitUsage, v.where(lacks)}
+		needs := backend.Needs(v.pipeline)
+		if len(needs.Missing) > 0 {
+			return false, &exitError{exitUsage, v.where(needs.Missing)}
 		}
-		keys, _ := backend.Keys(v.pipeline)
-		file.Redactor = file.Redactor.WithKeys(keys)
+		file.Redactor = file.Redactor.WithKeys(needs.Keys)
+		asks = asks || needs.Models
 	}
 	std.err.redact = file.Redactor
-	return nil
+	return asks, nil
 }
 
-// backend makes the engine, with the kept answers of models where pipelines ask
-// any; release closes them.
-func (o *fileOptions) backend(file *spec.File, pipelines []variant, say, warn func(string)) (backend *engine.Engine, release func(), err error) {
+// backend makes the engine, with the kept answers of models if it will ask any;
+// release closes them.
+func (o *fileOptions) backend(file *spec.File, asks bool, say, warn func(string)) (backend *engine.Engine, release func(), err error) {
 	options := o.engine(file)
 	options.Log, options.Warn = say, warn
 	release = func() {}
-	asks := slices.ContainsFunc(pipelines, func(v variant) bool {
-		_, asks := engine.New(options).Keys(v.pipeline)
-		return asks
-	})
 	if asks && file.Run.Cache.Enabled {
 		cache, err := llm.OpenCache(file.CachePath(o.env), file.Run.Cache.TTL)
 		if err != nil {
@@ -101,4 +101,13 @@ func (o *fileOptions) backend(file *spec.File, pipelines []variant, say, warn fu
 		}
 	}
 	return engine.New(options), release, nil
+}
+
+// save saves the pipeline of a file.
+func save(ctx context.Context, backend runner.Backend, file *spec.File) (runner.Saved, error) {
+	saved, err := backend.Save(ctx, file.Pipeline, runner.SaveOptions{})
+	if err != nil {
+		return saved, &exitError{exitBackend, fmt.Errorf("cannot save pipeline %s: %w", file.Pipeline.Name, err)}
+	}
+	return saved, nil
 }

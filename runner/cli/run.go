@@ -102,8 +102,8 @@ func (o *runOptions) run(ctx context.Context, path string, std streams) error {
 	if err != nil {
 		return err
 	}
-	pipelines := variants(file, picked)
-	if err := o.ready(file, pipelines, std); err != nil {
+	asks, err := o.ready(file, variants(file, picked), std)
+	if err != nil {
 		return err
 	}
 	jobs, err := o.jobs(file, picked, began, std)
@@ -111,14 +111,14 @@ func (o *runOptions) run(ctx context.Context, path string, std streams) error {
 		return err
 	}
 	say := func(message string) { o.say(std, o.belowBar(std, message)) }
-	backend, release, err := o.backend(file, pipelines, func(message string) { o.notice(std, o.belowBar(std, message)) }, say)
+	backend, release, err := o.backend(file, asks, func(message string) { o.notice(std, o.belowBar(std, message)) }, say)
 	if err != nil {
 		return err
 	}
 	defer release()
-	saved, err := backend.Save(ctx, file.Pipeline, runner.SaveOptions{})
+	saved, err := save(ctx, backend, file)
 	if err != nil {
-		return &exitError{exitBackend, fmt.Errorf("cannot save pipeline %s: %w", file.Pipeline.Name, err)}
+		return err
 	}
 	signals := watchSignals(ctx, say)
 	defer signals.stop()

@@ -66,19 +66,19 @@ func (o *streamOptions) stream(ctx context.Context, path string, std streams) er
 	if err != nil {
 		return &exitError{exitUsage, err}
 	}
-	pipelines := variants(file, nil)
-	if err := o.ready(file, pipelines, std); err != nil {
+	asks, err := o.ready(file, variants(file, nil), std)
+	if err != nil {
 		return err
 	}
 	say := func(message string) { fmt.Fprintln(std.err, message) }
-	backend, release, err := o.backend(file, pipelines, say, say)
+	backend, release, err := o.backend(file, asks, say, say)
 	if err != nil {
 		return err
 	}
 	defer release()
-	saved, err := backend.Save(ctx, file.Pipeline, runner.SaveOptions{})
+	saved, err := save(ctx, backend, file)
 	if err != nil {
-		return &exitError{exitBackend, fmt.Errorf("cannot save pipeline %s: %w", file.Pipeline.Name, err)}
+		return err
 	}
 	signals := watchSignals(ctx, func(string) { say("nightshift: interrupted: the run is terminated") })
 	defer signals.stop()

@@ -7,6 +7,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"sync/atomic"
 	"unicode/utf8"
 
 	"nightshift/runner"
@@ -25,8 +26,15 @@ type model struct {
 	maxTokens, temperature, topP, thinking        input
 	sampling, effort, verbosity, tuned, useTuned  input
 	json, schema, otherSchema, stream             input
-	fixedProvider                                 string          // of the nodes that know one only
-	written                                       *schema.Written // of the answer, where it stands in the batch file
+	fixedProvider                                 string // of the nodes that know one only
+
+	last atomic.Pointer[compiled] // it is the same for all runs, as a rule
+}
+
+// compiled is a schema that answers are to fit.
+type compiled struct {
+	text   string
+	schema *schema.Written
 }
 
 // model compiles them, and refuses what can be seen to be wrong. Nodes have some
@@ -72,7 +80,7 @@ func (m *model) check(s *setup) {
 	r := llm.Request{Provider: m.asked(&call{}), APIKey: m.apiKey.text(&call{})}
 	key, err := m.client.Key(r)
 	if err != nil {
-		s.program.lacks = append(s.program.lacks, s.spec.Problem("provider", "node %s (%s): %v", s.spec.Name, s.spec.Type, err))
+		s.program.needs.Missing = append(s.program.needs.Missing, s.spec.Problem("provider", "node %s (%s): %v", s.spec.Name, s.spec.Type, err))
 	}
 	s.keep(key)
 }
@@ -94,17 +102,14 @@ func (m *model) checkSettings(s *setup) bool {
 		s.refuse(m.named(s, err), "node %s (%s): %v", s.spec.Name, s.spec.Type, err)
 		return false
 	}
-	if r.Schema != nil {
-		m.written, _ = schema.Compile(string(r.Schema)) // it was compiled once already
-	}
 	return true
 }
 
 // keep notes keys that must not be written anywhere.
 func (s *setup) keep(keys ...string) {
 	for _, key := range keys {
-		if key != "" && !slices.Contains(s.program.secrets, key) {
-			s.program.secrets = append(s.program.secrets, key)
+		if key != "" && !slices.Contains(s.program.needs.Keys, key) {
+			s.program.needs.Keys = append(s.program.needs.Keys, key)
 		}
 	}
 }
@@ -198,16 +203,25 @@ func (m *model) wanted(c *call) (json.RawMessage, error) {
 		in = m.otherSchema
 	}
 	text := in.text(c)
-	switch {
-	case text == "":
+	if text == "" {
 		return nil, nil
-	case m.written != nil:
-		return json.RawMessage(text), nil
 	}
-	if _, err := schema.Compile(text); err != nil {
+	if _, err := m.compile(text); err != nil {
 		return nil, fmt.Errorf("input %q: %w", in.name, err)
 	}
 	return json.RawMessage(text), nil
+}
+
+// compile makes a schema of its text, unless it has just done so.
+func (m *model) compile(text string) (*schema.Written, error) {
+	if last := m.last.Load(); last != nil && last.text == text {
+		return last.schema, nil
+	}
+	made, err := schema.Compile(text)
+	if err == nil {
+		m.last.Store(&compiled{text, made})
+	}
+	return made, err
 }
 
 // fits gives a check of answers where JSON is asked for: that they are an
@@ -227,13 +241,11 @@ func (m *model) fits(r llm.Request) func(text string) error {
 			}
 			return nil
 		}
-		written := m.written
-		if written == nil {
-			if written, err = schema.Compile(string(r.Schema)); err != nil {
-				return err
-			}
+		wanted, err := m.compile(string(r.Schema))
+		if err != nil {
+			return err
 		}
-		if err := written.Check(v); err != nil {
+		if err := wanted.Check(v); err != nil {
 			return fmt.Errorf("it does not fit the schema: %w: %s", err, quote(text))
 		}
 		return nil

@@ -276,7 +276,7 @@ func TestLacks(t *testing.T) {
 		if problems := e.Check(p); len(problems) > 0 {
 			t.Errorf("%s: check: %v", typ, problems)
 		}
-		lacks := e.Lacks(p)
+		lacks := e.Needs(p).Missing
 		if len(lacks) != 1 || !strings.Contains(lacks[0].Message, "OPENAI_API_KEY") || !strings.Contains(lacks[0].Message, "node n ("+typ+")") || lacks[0].Line == 0 {
 			t.Errorf("%s: lacks: %v", typ, lacks)
 		}
@@ -292,12 +292,11 @@ func TestKeys(t *testing.T) {
 	t.Parallel()
 	e := newModel(t, always("")).engine(t, Options{})
 	for typ := range aiNodes {
-		keys, asks := e.Keys(parsePipeline(t, aiPipeline(typ)))
-		same(t, typ+": keys", keys, []string{"key-of-openai"})
-		same(t, typ+": asks", asks, true)
+		needs := e.Needs(parsePipeline(t, aiPipeline(typ)))
+		same(t, typ+": keys", needs.Keys, []string{"key-of-openai"})
+		same(t, typ+": asks", needs.Models, true)
 	}
-	_, asks := e.Keys(parsePipeline(t, echoNodes))
-	same(t, "a pipeline without models: asks", asks, false)
+	same(t, "a pipeline without models: asks", e.Needs(parsePipeline(t, echoNodes)).Models, false)
 	for name, kind := range nodeTypes {
 		if f, ok := schema.LookupNodeType(name).Input("model"); ok && f.Name == "model" && !kind.asks {
 			t.Errorf("%s has a model, but its calls do not suspend runs", name)

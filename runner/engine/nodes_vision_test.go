@@ -283,7 +283,7 @@ func TestVisionOfNoImage(t *testing.T) {
 		if typ == "llm_open_ai_vision" {
 			inputs += `, system: S`
 		}
-		lacks := e.Lacks(parsePipeline(t, looks(typ, inputs)))
+		lacks := e.Needs(parsePipeline(t, looks(typ, inputs))).Missing
 		if len(lacks) != 1 || !strings.Contains(lacks[0].Message, variable) {
 			t.Errorf("%s lacks %v", typ, lacks)
 		}

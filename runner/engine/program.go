@@ -16,11 +16,16 @@ type program struct {
 	roots   []int // nodes without sources
 	slots   int
 	inputs  []programInput
-	outputs []string        // names of the output nodes
-	blocks  bool            // some node waits for something outside of the process
-	lacks   schema.Problems // what has to be there before a run, such as keys
-	secrets []string        // keys that runs send
-	asks    bool            // some node asks a model
+	outputs []string // names of the output nodes
+	blocks  bool     // some node waits for something outside of the process
+	needs   Needs
+}
+
+// Needs is what the runs of a pipeline need.
+type Needs struct {
+	Missing schema.Problems // what is not there, such as keys, each at the node that needs it
+	Keys    []string        // that are sent, and must not be written anywhere
+	Models  bool            // whether models are asked
 }
 
 type programInput struct {
@@ -69,23 +74,13 @@ func (e *Engine) Check(p *spec.Pipeline) schema.Problems {
 	return problems
 }
 
-// Lacks says what has to be there before the pipeline can be run here, such as
-// keys of providers, each at the node that needs it.
-func (e *Engine) Lacks(p *spec.Pipeline) schema.Problems {
-	if g, problems := e.compile(p); len(problems) == 0 {
-		return g.lacks
-	}
-	return nil
-}
-
-// Keys are the keys that runs of the pipeline send; they must not be written
-// anywhere. asks tells whether the pipeline asks models at all.
-func (e *Engine) Keys(p *spec.Pipeline) (keys []string, asks bool) {
+// Needs says what a pipeline needs that Check has found to be one that can be run.
+func (e *Engine) Needs(p *spec.Pipeline) Needs {
 	g, _ := e.compile(p)
 	if g == nil {
-		return nil, false
+		return Needs{}
 	}
-	return g.secrets, g.asks
+	return g.needs
 }
 
 // compile makes a program of a pipeline that spec found to be valid.
@@ -124,7 +119,7 @@ func (e *Engine) compile(p *spec.Pipeline) (*program, schema.Problems) {
 			name: n.Name, typ: n.Type, complete: slots[[2]string{n.Name, "complete"}].slot,
 			blocking: kind.blocking || kind.asks, suspends: kind.asks,
 		}
-		g.asks = g.asks || kind.asks
+		g.needs.Models = g.needs.Models || kind.asks
 		made.step = kind.compile(s)
 		made.wire(n, kind, slots, index)
 		for _, source := range n.Sources() {
