@@ -83,15 +83,12 @@ func alikeOf(err error) (kind alike, ok bool) {
 	return alike{}, false
 }
 
-// enter counts a run that goes to work, but for one that does so again in doubt;
-// leave is called when it has ended, or has met what others have met. One that is
-// parked for another reason may yet end in another way.
-func (b *breaker) enter(first bool) (leave func()) {
+// enter counts a run that goes to work; leave is called when it has ended, or is
+// parked because it has met what others have met. One that is parked for another
+// reason may yet end in another way.
+func (b *breaker) enter() (leave func()) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	if b.doubt() && !first {
-		return func() {}
-	}
 	b.waited++
 	return func() {
 		b.mu.Lock()

@@ -158,3 +158,14 @@ func TestFewRejectedAmongThrottled(t *testing.T) {
 		})
 	}
 }
+
+// TestServerThatCameBack: runs that have reached it at their second try are waited
+// for, while others are still told that it cannot be reached.
+func TestServerThatCameBack(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		plan := newPlan(t, "00 closed closed 1s", "01 closed 10s", "02 closed 10s", "03 closed 10s", "04 closed 10s", "a closed closed 10s")
+		plan.Concurrency, plan.random = 9, always(0.6)
+		n := play(t, t.Context(), plan, resuming{waiting{newFake(t)}})
+		want(t, "outcome", n.Outcome, Outcome{Counts: map[State]int{Succeeded: 6}})
+	})
+}

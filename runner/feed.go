@@ -24,7 +24,7 @@ func (r *run) feed(ctx, stopCtx context.Context) error {
 		}
 		r.running.Add(1)
 		if t.leave == nil {
-			t.leave = r.breaker.enter(t.attempt == 0)
+			t.leave = r.breaker.enter()
 		}
 		r.group.Go(func() error {
 			r.attempt(ctx, t)

@@ -179,14 +179,14 @@ func (c *Client) Ask(ctx context.Context, r Request, call Call) (Answer, error) 
 		f = plain
 	}
 	a, err := c.call(ctx, p, w, f, text)
-	if f.key != plain.key && !said {
+	if f.key != plain.key {
 		// That of an item may be refused for what it says of schemas: what has
 		// worked once, or does not help, is not the matter.
 		if err == nil {
 			c.setSchemaForm(at, false, nil)
-		} else if why := err; !known && refusesSchema(why) {
+		} else if why := err; !said && !known && refusesSchema(why) {
 			f = plain
-			if a, err = c.call(ctx, p, w, f, text); !notUnderstood(err) {
+			if a, err = c.call(ctx, p, w, f, text); understood(err) {
 				c.setSchemaForm(at, true, why)
 			}
 		}

@@ -46,8 +46,12 @@ func refusesSchema(err error) bool {
 		namesSchema.MatchString(e.Message) && !strings.Contains(e.Message, "effort") // output_config holds that, too
 }
 
-// notUnderstood tells whether a call was refused for what is in it.
-func notUnderstood(err error) bool {
+// understood tells whether a call got as far as the model: it answered, however
+// badly, or is only too busy to.
+func understood(err error) bool {
+	if _, bad := errors.AsType[*BadAnswer](err); err == nil || bad {
+		return true
+	}
 	e, ok := errors.AsType[*runner.APIError](err)
-	return ok && e.NotUnderstood()
+	return ok && e.Refused()
 }

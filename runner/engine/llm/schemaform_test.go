@@ -2,6 +2,7 @@ package llm
 
 import (
 	"encoding/json"
+	"fmt"
 	"io"
 	"net/http"
 	"strings"
@@ -21,6 +22,11 @@ func refusing(t *testing.T, words ...string) *server {
 				return
 			}
 		}
+		if strings.Contains(string(body), `"stream":true`) {
+			w.Header().Set("Content-Type", "text/event-stream")
+			_, _ = io.WriteString(w, chunk(`"{\"n\": 1}"`, `"stop"`)+"data: [DONE]\n\n")
+			return
+		}
 		says(`{"n": 1}`)(w, r, n)
 	})
 }
@@ -28,12 +34,18 @@ func refusing(t *testing.T, words ...string) *server {
 // TestOneSchemaRefused: what is refused of one schema, or for the words of one
 // item, takes nothing from the others of that model.
 func TestOneSchemaRefused(t *testing.T) {
+	for _, stream := range []bool{false, true} {
+		t.Run(fmt.Sprintf("stream %v", stream), func(t *testing.T) { oneSchemaRefused(t, stream) })
+	}
+}
+
+func oneSchemaRefused(t *testing.T, stream bool) {
 	s := refusing(t, `"title":"BAD"`, "evil")
 	var lines []string
 	c := newClient(t, Options{Log: func(line string) { lines = append(lines, line) }})
 	natively := func(prompt, schema string) (bool, error) {
 		q := s.at("openai")
-		q.Prompt, q.JSON, q.Schema = prompt, true, json.RawMessage(schema)
+		q.Prompt, q.JSON, q.Schema, q.Stream = prompt, true, json.RawMessage(schema), stream
 		_, err := c.Ask(t.Context(), q, Call{})
 		requests := s.requests()
 		return strings.Contains(requests[len(requests)-1].body, `"json_schema"`), err
@@ -54,6 +66,33 @@ func TestOneSchemaRefused(t *testing.T) {
 		want(t, step.prompt+" "+step.schema+": natively", native, step.native)
 		want(t, step.prompt+" "+step.schema+": fails", err != nil, step.fails)
 		want(t, "lines", len(lines), step.lines)
+	}
+}
+
+// TestWordsThatWereNotHeard: that another call failed says nothing of schemas.
+func TestWordsThatWereNotHeard(t *testing.T) {
+	for _, status := range []int{http.StatusServiceUnavailable, http.StatusUnauthorized} {
+		s := provide(t, func(w http.ResponseWriter, r *http.Request, n int) {
+			body, _ := io.ReadAll(r.Body)
+			switch evil, native := strings.Contains(string(body), "evil"), strings.Contains(string(body), `"json_schema"`); {
+			case evil && native:
+				w.WriteHeader(http.StatusBadRequest)
+				_, _ = io.WriteString(w, `{"error":{"message":"no response_format"}}`)
+			case evil:
+				w.WriteHeader(status)
+			default:
+				says(`{"n": 1}`)(w, r, n)
+			}
+		})
+		c := newClient(t, Options{Log: func(line string) { t.Errorf("it says %q", line) }})
+		for _, prompt := range []string{"evil", "good"} {
+			q := s.at("openai")
+			q.Prompt, q.JSON, q.Schema = prompt, true, json.RawMessage(`{"type":"object"}`)
+			_, err := c.Ask(t.Context(), q, Call{})
+			want(t, prompt+": fails", err != nil, prompt == "evil")
+		}
+		requests := s.requests()
+		want(t, "asked natively again", strings.Contains(requests[len(requests)-1].body, `"json_schema"`), true)
 	}
 }
 
