@@ -47,6 +47,11 @@ func (e *APIError) NotUnderstood() bool {
 	return e.StatusCode == http.StatusBadRequest || e.StatusCode == http.StatusUnprocessableEntity
 }
 
+// noSuchRun tells whether a call that was about a run says that there is none.
+func (e *APIError) noSuchRun() bool {
+	return e.StatusCode == http.StatusNotFound || e.StatusCode == http.StatusGone
+}
+
 // Transient tells whether the same call may succeed later.
 func (e *APIError) Transient() bool {
 	return !e.Account && (e.Refused() || e.StatusCode == http.StatusRequestTimeout || e.StatusCode >= 500)
@@ -57,6 +62,7 @@ type ConnectionError struct {
 	Method   string
 	Endpoint string // host and path, without the query
 	Timeout  bool
+	Unsent   bool // nothing was sent: no connection was made
 	Began    bool // the answer had begun: the call was taken
 	Foreign  bool // it is whole, but nothing that the other side would say
 	Err      error

@@ -36,6 +36,20 @@ type Resumer interface {
 	Resume(ctx context.Context, h Handle) error
 }
 
+// Finder is a Backend that finds a run by the trace id it was started with.
+type Finder interface {
+	// Find gives the handle of that run, the newest if there are several; a zero
+	// Handle says that there is none.
+	Find(ctx context.Context, traceID string) (Handle, error)
+}
+
+// Detachable marks a Backend whose runs outlive this process: those that are
+// under way when a batch ends may be left going, for the next invocation to pick up.
+type Detachable interface {
+	// Detachable does nothing.
+	Detachable()
+}
+
 // Streamer is a Backend that tells what the nodes of a run make while it runs.
 type Streamer interface {
 	// Stream starts a run and gives what its nodes make to chunk, one call after
@@ -80,7 +94,7 @@ type StartOptions struct {
 	SessionID          string
 	NodeInputOverrides map[string]any // "node.input" to value
 	Version            string
-	FreshAnswers       bool // models are asked also where an answer was kept
+	AnswersSince       time.Time // answers of models that were kept before are not read; zero: all are
 }
 
 // Handle is all that another process needs to poll or terminate a run.

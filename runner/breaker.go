@@ -147,20 +147,22 @@ func (b *breaker) judge() {
 }
 
 // ended takes the end of a run; err is nil for a success. finish sends off the
-// result: now, later, or never.
-func (b *breaker) ended(err error, finish func()) {
+// result: now, which ended tells, later, or never.
+func (b *breaker) ended(err error, finish func()) (now bool) {
 	b.mu.Lock()
+	now = true
 	kind, ok := alikeOf(err)
 	if ok && b.doubt() && kind == b.kind {
 		b.again = true // where there is one try only, nobody fails twice
 		b.held = append(b.held, finish)
-		finish = func() {}
+		finish, now = func() {}, false
 		b.judge()
 	} else {
 		b.dispel()
 	}
 	b.mu.Unlock()
 	finish()
+	return now
 }
 
 // dispel lets everything through from now on. The breaker is locked.

@@ -40,18 +40,36 @@ type SourceError struct{ Err error }
 func (e *SourceError) Error() string { return e.Err.Error() }
 func (e *SourceError) Unwrap() error { return e.Err }
 
+// startError is that of a start.
+type startError struct{ err error }
+
+func (e *startError) Error() string { return e.err.Error() }
+func (e *startError) Unwrap() error { return e.err }
+
+// unknownStart is given up without anybody knowing whether a run came of it.
+type unknownStart struct {
+	trace string
+	err   error
+}
+
+func (e *unknownStart) Error() string {
+	return fmt.Sprintf("%v; whether a run came of the start is not known: one may be going on under trace id %s", e.err, e.trace)
+}
+func (e *unknownStart) Unwrap() error { return e.err }
+
 // Classes of the errors in results, beside those of spec.
 const (
-	classRun         = "run_failed"
-	classStart       = "start_failed"
-	classStatus      = "status_failed"
-	classTimedOut    = "timed_out"
-	classCancel      = "cancelled"
-	classDenied      = "denied"       // the key, or what it may do
-	classRefused     = "rate_limited" // too many calls, until there was no time left
-	classUnavailable = "unavailable"  // the other side failed, time and again
-	classConnection  = "connection"   // no answer, or not a whole one, time and again
-	classBadRequest  = "bad_request"  // the call was not understood
+	classRun          = "run_failed"
+	classStart        = "start_failed"
+	classStatus       = "status_failed"
+	classTimedOut     = "timed_out"
+	classCancel       = "cancelled"
+	classDenied       = "denied"        // the key, or what it may do
+	classRefused      = "rate_limited"  // too many calls, until there was no time left
+	classUnavailable  = "unavailable"   // the other side failed, time and again
+	classConnection   = "connection"    // no answer, or not a whole one, time and again
+	classBadRequest   = "bad_request"   // the call was not understood
+	classUnknownStart = "unknown_start" // nobody knows whether there is a run
 )
 
 var (

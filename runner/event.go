@@ -12,15 +12,16 @@ type Event struct {
 	Kind    EventKind
 	Time    time.Time
 	Batch   string
-	Plan    *Plan     // Planned
-	ID      string    // Started, Parked, Resumed: the item's id
-	Attempt int       // Started, Parked, Resumed
-	Handle  Handle    // Started, Parked, Resumed
-	Until   time.Time // Parked: when the item is due again
-	Reason  string    // Parked, Stopped
-	Held    bool      // Parked: no call was refused, it waits until others are taken
-	Result  *Result   // Finished; its line has been written
-	Outcome *Outcome  // Ended
+	Plan    *Plan        // Planned
+	ID      string       // Started, Attached, Parked, Resumed, Finished: the item's id
+	Attempt int          // Started, Attached, Parked, Resumed: starts so far
+	Handle  Handle       // Started, Attached, Parked, Resumed
+	Until   time.Time    // Parked: when the item is due again
+	Reason  string       // Parked, Stopped
+	Limits  LimiterState // Limited: what is allowed from now on
+	Held    bool         // Parked: no call was refused, it waits until others are taken
+	Result  *Result      // Finished; its line has been written
+	Outcome *Outcome     // Ended
 }
 
 // EventKind is what happened.
@@ -30,8 +31,10 @@ type EventKind int
 const (
 	Planned  EventKind = iota // the batch begins
 	Started                   // a run was started for an item
+	Attached                  // a run that was started before is waited for again
 	Parked                    // an item gave its slot back until it is due
 	Resumed                   // a parked run goes on
+	Limited                   // starts are slowed down, or no longer
 	Finished                  // an item ended, and its result is written
 	Stopped                   // nothing more will be started
 	Ended                     // the last run ended
@@ -59,18 +62,24 @@ const maxCommit = 128
 // stream takes events from all runs and gives them to the sinks, a result only
 // after it was written. Results that arrive together are committed together.
 type stream struct {
-	events chan Event
+	events chan sentEvent
 	done   chan struct{}
 	err    error // of the recorder; to be read when done is closed
+}
+
+// sentEvent is an event on its way.
+type sentEvent struct {
+	Event
+	written chan struct{} // of a result: closed when it was written, or cannot be; nil: nobody waits for that
 }
 
 // newStream starts the one goroutine that calls the recorder and the sinks;
 // failed is called when results can no longer be written.
 func newStream(recorder Recorder, redactor *spec.Redactor, sinks []Sink, failed func(error)) *stream {
-	s := &stream{events: make(chan Event, maxCommit), done: make(chan struct{})}
+	s := &stream{events: make(chan sentEvent, maxCommit), done: make(chan struct{})}
 	go func() {
 		defer close(s.done)
-		var batch []Event
+		var batch []sentEvent
 		for e := range s.events {
 			batch = append(batch[:0], e)
 			for more := true; more && len(batch) < maxCommit; {
@@ -93,11 +102,11 @@ func newStream(recorder Recorder, redactor *spec.Redactor, sinks []Sink, failed 
 	return s
 }
 
-func (s *stream) deliver(batch []Event, recorder Recorder, redactor *spec.Redactor, sinks []Sink) error {
+func (s *stream) deliver(batch []sentEvent, recorder Recorder, redactor *spec.Redactor, sinks []Sink) error {
 	results := 0
 	for i := range batch {
 		e := &batch[i]
-		e.ID, e.Reason = redactor.Text(e.ID), redactor.Text(e.Reason)
+		e.ID, e.Reason = redactor.ID(e.ID), redactor.Text(e.Reason)
 		if e.Result != nil && s.err == nil {
 			e.Result = e.Result.redacted(redactor)
 			recorder.Record(e.Result)
@@ -109,6 +118,9 @@ func (s *stream) deliver(batch []Event, recorder Recorder, redactor *spec.Redact
 		written, err = recorder.Commit()
 	}
 	for _, e := range batch {
+		if e.written != nil {
+			close(e.written)
+		}
 		if e.Result != nil {
 			if written == 0 {
 				continue // it did not reach the file, so nobody may count it
@@ -119,13 +131,15 @@ func (s *stream) deliver(batch []Event, recorder Recorder, redactor *spec.Redact
 			e.Outcome.Stopped = ResultsFailed
 		}
 		for _, sink := range sinks {
-			sink.Handle(e)
+			sink.Handle(e.Event)
 		}
 	}
 	return err
 }
 
-func (s *stream) emit(e Event) { s.events <- e }
+func (s *stream) emit(e Event) { s.send(sentEvent{Event: e}) }
+
+func (s *stream) send(e sentEvent) { s.events <- e }
 
 // close waits until every event has been handled.
 func (s *stream) close() error {

@@ -23,7 +23,7 @@ import (
 //	park=10s         be held back for that long, while others get on
 //	idle=10s         the same, but nobody gets on
 //	down=10s         meet a closed port while the backend is younger than that
-//	looks=xx.x       let looks at the run fail where there is an x
+//	looks=xx.x       let looks at the run fail where there is an x (see looksThatFail)
 //	hang             never end
 //	fail node cancel end like that; a script without one of these succeeds
 //	refuse misfit stuck denied   at the beginning: start with an error, or never
@@ -33,7 +33,7 @@ import (
 // The words of troubles and of refusals suspend or end it; closed+fail503 are met
 // side by side, at the nodes llm and llm2. A word with a star is never worked off.
 //
-// By itself it has to be polled; see waiting, resuming and pollResuming.
+// By itself it has to be polled; see waiting, resuming and pollResuming, and hosted.
 type fake struct {
 	born      time.Time
 	slowTerms bool // Terminate returns only when its context is done
@@ -65,6 +65,7 @@ type fakeRun struct {
 	script  []string
 	looks   string
 	node    string
+	hidden  bool // nobody knows of it
 	usage   atomic.Pointer[Usage]
 	due     time.Time // to be resumed
 	status  Status
@@ -114,7 +115,8 @@ func (f *fake) Start(ctx context.Context, pipelineID string, in Inputs, opts Sta
 		if found {
 			r.looks = looks
 		}
-		return found
+		r.hidden = r.hidden || word == "hidden"
+		return found || word == "hidden"
 	})
 	f.called("start", r.id)
 	switch strings.Join(r.script, " ") {
@@ -140,8 +142,7 @@ func (f *fake) Start(ctx context.Context, pipelineID string, in Inputs, opts Sta
 
 // goOn works on a run until it is settled again.
 func (f *fake) goOn(r *fakeRun) {
-	f.working++
-	f.most = max(f.most, f.working)
+	f.count(r, 1)
 	go func() {
 		for {
 			word := "ok"
@@ -171,6 +172,14 @@ func (f *fake) goOn(r *fakeRun) {
 			return
 		}
 	}()
+}
+
+// count counts a run as working, or no longer.
+func (f *fake) count(r *fakeRun, one int) {
+	if !r.hidden {
+		f.working += one
+		f.most = max(f.most, f.working)
+	}
 }
 
 // work does one word, and tells whether the run is settled by it.
@@ -263,7 +272,7 @@ func (f *fake) settle(r *fakeRun, status Status) {
 		return
 	}
 	if r.status.Suspended == nil {
-		f.working--
+		f.count(r, -1)
 		close(r.settled)
 	}
 	r.status = status
@@ -277,8 +286,8 @@ func (f *fake) Status(_ context.Context, h Handle) (Status, error) {
 	if r.looks != "" {
 		look := r.looks[0]
 		r.looks = r.looks[1:]
-		if look == 'x' {
-			return Status{}, errors.New("503 busy")
+		if err := looksThatFail[look]; err != nil {
+			return Status{}, err
 		}
 	}
 	return r.status, nil

@@ -10,16 +10,19 @@ func (r *run) maxParked() int { return max(1000, 4*r.Concurrency) }
 
 // feed starts attempts until the source and the parked queue are empty, or the
 // batch is stopped. Runs are given ctx, which outlives a stop.
-func (r *run) feed(ctx, stopCtx context.Context) error {
-	f := feeder{run: r, items: make(chan item, 64)}
-	go f.read(stopCtx)
-	for r.gate.acquire(stopCtx) {
-		t := f.next(stopCtx)
+func (r *run) feed(ctx context.Context) error {
+	f := feeder{run: r, reader: newReader(r)}
+	go f.read(ctx)
+	defer f.leave()
+	for r.takeSlot() {
+		t := f.next()
 		if t == nil {
+			<-r.slots
 			break
 		}
-		if r.draining() {
+		if r.stops() {
 			r.parked.add(t) // it is left over
+			<-r.slots
 			break
 		}
 		r.running.Add(1)
@@ -28,17 +31,16 @@ func (r *run) feed(ctx, stopCtx context.Context) error {
 		}
 		r.group.Go(func() error {
 			r.attempt(ctx, t)
-			// The permit is given back before the feeder is told: it may look at once.
-			r.gate.release()
+			// The slot is given back before the feeder is told: it may look at once.
+			<-r.slots
 			r.running.Add(-1)
 			r.signal()
 			return nil
 		})
 	}
 	exhausted := f.readAll()
-	if stopCtx.Err() != nil && (!exhausted || r.parked.len() > 0) {
-		r.left.Store(true)
-		r.emit(Event{Kind: Stopped, Reason: context.Cause(stopCtx).Error()})
+	if r.stopping.Err() != nil && (!exhausted || r.parked.len() > 0) {
+		r.tellStop()
 	}
 	if !exhausted {
 		return nil // the reader may still be blocked; its error is of no use now
@@ -46,40 +48,22 @@ func (r *run) feed(ctx, stopCtx context.Context) error {
 	return f.err
 }
 
-// draining tells at once whether the batch is to drain; the context that says
-// so too is cancelled by another goroutine, which may come too late for a start.
-func (r *run) draining() bool {
+// takeSlot waits for one of as many slots as runs may be in flight; false means that
+// the batch is to stop.
+func (r *run) takeSlot() bool {
 	select {
-	case <-r.Drain:
-		r.stop(Interrupted)
+	case r.slots <- struct{}{}:
 		return true
-	default:
+	case <-r.stopping.Done():
 		return false
 	}
 }
 
+// feeder gives a batch its next task.
 type feeder struct {
 	*run
-	items     chan item
-	exhausted bool // items is closed
-
-	// Of the reader, to be read when items is closed.
-	err error
-	cut bool // a stop kept it from sending an item
-}
-
-// read sends the items of the source.
-func (f *feeder) read(stopCtx context.Context) {
-	defer close(f.items)
-	f.err = f.Batch.Items(f.Stdin, func(it item) bool {
-		select {
-		case f.items <- it:
-			return f.Limit == 0 || it.Index+1 < f.Limit
-		case <-stopCtx.Done():
-			f.cut = true
-			return false
-		}
-	})
+	*reader
+	exhausted bool // the reader has ended
 }
 
 // readAll tells whether every item of the source was taken. At a stop the last
@@ -87,7 +71,7 @@ func (f *feeder) read(stopCtx context.Context) {
 func (f *feeder) readAll() bool {
 	if !f.exhausted {
 		select {
-		case _, ok := <-f.items:
+		case _, ok := <-f.tasks:
 			f.exhausted = !ok
 		default:
 		}
@@ -97,8 +81,8 @@ func (f *feeder) readAll() bool {
 
 // next gives the task to start now: one that was parked and is due, else a new
 // item. It waits while there is neither; nil means that nothing will come.
-func (f *feeder) next(stopCtx context.Context) *task {
-	for stopCtx.Err() == nil {
+func (f *feeder) next() *task {
+	for f.stopping.Err() == nil {
 		running := f.running.Load() // before the queue: an attempt parks before it ends
 		due, wait := f.parked.take(time.Now())
 		if due != nil {
@@ -107,7 +91,7 @@ func (f *feeder) next(stopCtx context.Context) *task {
 		if f.exhausted && wait == 0 && running == 0 {
 			return nil
 		}
-		t := f.await(stopCtx, wait)
+		t := f.await(wait)
 		if t != nil {
 			return t
 		}
@@ -117,11 +101,11 @@ func (f *feeder) next(stopCtx context.Context) *task {
 
 // await waits for whatever comes first: an item, the time of the first parked
 // task, or a change in what runs.
-func (f *feeder) await(stopCtx context.Context, wait time.Duration) *task {
-	items := f.items
+func (f *feeder) await(wait time.Duration) *task {
+	tasks := f.tasks
 	// Whatever runs may be parked too; it is counted first, as in next.
 	if f.exhausted || int(f.running.Load())+f.parked.len() >= f.maxParked() || !f.breaker.admits() {
-		items = nil
+		tasks = nil
 	}
 	var due <-chan time.Time
 	if wait > 0 {
@@ -130,26 +114,26 @@ func (f *feeder) await(stopCtx context.Context, wait time.Duration) *task {
 		due = timer.C
 	}
 	select {
-	case it, ok := <-items:
+	case t, ok := <-tasks:
 		switch {
 		case !ok:
 			f.exhausted = true
-		case it.Err != nil:
-			f.reject(it)
+		case t.item.Err != nil:
+			f.reject(t)
 		default:
 			f.breaker.started()
-			return &task{item: it}
+			return t
 		}
 	case <-due:
 	case <-f.changed:
-	case <-stopCtx.Done():
+	case <-f.stopping.Done():
 	}
 	return nil
 }
 
 // reject ends an item that cannot be run.
-func (f *feeder) reject(it item) {
-	result := Result{Status: Failed, Error: &ErrorInfo{Class: it.Err.Class, Message: it.Err.Error()}}
-	f.complete(&task{item: it}, &result)
-	f.finish(&result)
+func (f *feeder) reject(t *task) {
+	result := Result{Status: Failed, Error: &ErrorInfo{Class: t.item.Err.Class, Message: t.item.Err.Error()}}
+	f.complete(t, &result)
+	f.finish(&result, nil)
 }

@@ -1,6 +1,8 @@
 package runner
 
 import (
+	"encoding/json"
+	"fmt"
 	"math"
 	"math/bits"
 	"time"
@@ -50,4 +52,37 @@ func (h *histogram) quantile(q float64) time.Duration {
 		}
 	}
 	return h.max
+}
+
+// histogramForm is a histogram as JSON: only the buckets that hold something,
+// each as its number and its count.
+type histogramForm struct {
+	Max     time.Duration `json:"max_ns"`
+	Buckets [][2]int      `json:"buckets"`
+}
+
+func (h histogram) MarshalJSON() ([]byte, error) {
+	form := histogramForm{Max: h.max, Buckets: [][2]int{}}
+	for i, n := range h.buckets {
+		if n > 0 {
+			form.Buckets = append(form.Buckets, [2]int{i, n})
+		}
+	}
+	return json.Marshal(form)
+}
+
+func (h *histogram) UnmarshalJSON(text []byte) error {
+	var form histogramForm
+	if err := json.Unmarshal(text, &form); err != nil {
+		return err
+	}
+	*h = histogram{max: form.Max}
+	for _, b := range form.Buckets {
+		if i, n := b[0], b[1]; i < 0 || i >= len(h.buckets) || n < 0 {
+			return fmt.Errorf("durations have no bucket %d of %d", i, n)
+		}
+		h.buckets[b[0]] += b[1]
+		h.count += b[1]
+	}
+	return nil
 }

@@ -1,8 +1,10 @@
 package runner
 
 import (
+	"encoding/json"
 	"math"
 	"slices"
+	"strings"
 	"testing"
 	"time"
 
@@ -58,4 +60,27 @@ func TestBucketsAreWithoutGaps(t *testing.T) {
 		h.add(d) // neither a clock that was set back nor an endless run may crash the batch
 	}
 	want(t, "count", h.count, 3)
+}
+
+func TestHistogramAsJSON(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		var h, got histogram
+		durations := rapid.SliceOf(rapid.OneOf(rapid.Int64Range(0, int64(time.Hour)), rapid.Int64Range(0, math.MaxInt64))).Draw(t, "durations")
+		for _, d := range slices.Sorted(slices.Values(durations)) {
+			h.add(time.Duration(d))
+		}
+		text, err := json.Marshal(&h)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := json.Unmarshal(text, &got); err != nil || got != h {
+			t.Fatalf("%s is read as another (%v)", text, err)
+		}
+	})
+	for _, text := range []string{`{"buckets":[[2048,1]]}`, `{"buckets":[[-1,1]]}`, `{"buckets":[[0,-1]]}`, `{"buckets":1}`} {
+		var h histogram
+		if err := json.Unmarshal([]byte(text), &h); err == nil || !strings.Contains(err.Error(), "bucket") {
+			t.Errorf("%s: %v", text, err)
+		}
+	}
 }

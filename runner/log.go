@@ -24,7 +24,7 @@ func levelOf(e Event) slog.Level {
 	switch {
 	case e.Kind == Stopped, e.Kind == Finished && e.Result.Error != nil:
 		return slog.LevelWarn
-	case e.Kind == Started, e.Kind == Resumed, e.Kind == Finished, e.Held: // there may be millions
+	case e.Kind == Started, e.Kind == Attached, e.Kind == Resumed, e.Kind == Finished, e.Held: // there may be millions
 		return slog.LevelDebug
 	}
 	return slog.LevelInfo
@@ -41,10 +41,14 @@ func describeEvent(e Event) (string, []slog.Attr) {
 			slog.String("pipeline_id", e.Plan.PipelineID), slog.String("generation", e.Plan.Generation)}
 	case Started:
 		return "run started", run()
+	case Attached:
+		return "run found again", run()
 	case Parked:
 		return "item parked", append(run(), slog.Time("until", e.Until), slog.String("reason", e.Reason))
 	case Resumed:
 		return "run resumed", run()
+	case Limited:
+		return "starts limited", []slog.Attr{slog.String("to", e.Limits.String())}
 	case Finished:
 		r := e.Result
 		attrs := []slog.Attr{slog.String("item", r.ID), slog.String("status", string(r.Status)), slog.Int("attempts", r.Attempts),

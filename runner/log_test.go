@@ -90,3 +90,23 @@ func TestLogTellsOfResumption(t *testing.T) {
 		t.Errorf("%s", out.Bytes())
 	}
 }
+
+func TestLogTellsOfAHost(t *testing.T) {
+	for _, test := range []struct {
+		e      Event
+		logged string
+	}{
+		{Event{Kind: Attached, ID: "a", Attempt: 2, Handle: Handle{PipelineID: "p", TaskID: "t", TraceID: "r"}},
+			" level=DEBUG msg=\"run found again\" batch=b item=a attempt=2 task_id=t trace_id=r\n"},
+		{Event{Kind: Limited, Limits: LimiterState{AtOnce: 3, Before: 6}}, " level=INFO msg=\"starts limited\" batch=b to=\"3 of 6 at once\"\n"},
+		{Event{Kind: Limited}, " level=INFO msg=\"starts limited\" batch=b to=open\n"},
+	} {
+		var out bytes.Buffer
+		log := Log{Logger: slog.New(slog.NewTextHandler(&out, &slog.HandlerOptions{Level: slog.LevelDebug}))}
+		test.e.Batch = "b"
+		log.Handle(test.e)
+		if !bytes.HasSuffix(out.Bytes(), []byte(test.logged)) {
+			t.Errorf("%s", out.Bytes())
+		}
+	}
+}

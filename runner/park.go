@@ -2,6 +2,7 @@ package runner
 
 import (
 	"container/heap"
+	"math/rand/v2"
 	"sync"
 	"time"
 )
@@ -13,17 +14,43 @@ type parked struct {
 	queue dueQueue
 }
 
-// task is an item on its way through attempts.
-type task struct {
-	item    item
-	attempt int       // starts so far
-	handle  Handle    // of the run to be resumed; zero: a new run is started
-	started time.Time // of the attempt
-	due     time.Time
-	trouble trouble // that made it wait
-	clock   clock   // of the run
-	leave   func()  // tells the breaker that no other end is to be waited for; nil: that was told
-	order   int     // of being parked: equal times keep their order
+// park puts a task aside until what it met may have passed. An error says why it
+// is not worth another try.
+func (r *run) park(t *task, s Suspension) error {
+	pause, err := t.trouble.meet(&s, &r.Retry, r.chance)
+	if err != nil {
+		return err
+	}
+	for _, cause := range s.Errs {
+		r.breaker.met(cause, t.trouble.unreached())
+	}
+	cause, held := s.cause()
+	if ReasonOf(cause) != NotStopped { // it has come to the end that is in doubt
+		t.leave()
+		t.leave = nil
+	}
+	r.putAside(t, s.At.Add(pause), cause, held)
+	return nil
+}
+
+// metNow is what a call met that is no part of a run.
+func metNow(err error) Suspension { return Suspension{At: time.Now(), Errs: []error{err}} }
+
+// putAside parks a task. From then on it is another's.
+func (r *run) putAside(t *task, due time.Time, cause error, held bool) {
+	t.due = due
+	e := t.event(Parked)
+	e.Until, e.Reason, e.Held = due, cause.Error(), held
+	r.emit(e)
+	r.parked.add(t)
+}
+
+// chance is from 0 to 1, for the pauses between tries.
+func (r *run) chance() float64 {
+	if r.random != nil {
+		return r.random()
+	}
+	return rand.Float64()
 }
 
 func (p *parked) add(t *task) {

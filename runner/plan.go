@@ -22,10 +22,16 @@ type Plan struct {
 	Timeout      time.Duration // of one run; 0: none
 	PollInterval time.Duration
 	Retry        Retry
-	FreshAnswers bool            // models are asked also where an answer was kept
+	AnswersSince time.Time       // answers of models that were kept before are not read; zero: all are
 	Deadline     time.Time       // past it nothing is started; zero: none
 	Drain        <-chan struct{} // closed: nothing more is started; nil: never
 	Stdin        io.Reader
+	Rate         int       // calls of a backend that is polled, per minute; 0: any number
+	Stop         spec.Stop // when to end early
+	Rows         int       // items of the whole source, of which Stop.FailureShare is a share; -1: not known
+	Before       *Tally    // of the results that are there already; nil: none are
+	Past         Past      // nil: there was no earlier invocation
+	Journal      Journal   // nil: starts need not be noted
 	Redactor     *spec.Redactor
 
 	random func() float64 // from 0 to 1, for the pauses between tries; nil: chance
@@ -35,9 +41,11 @@ type Plan struct {
 type Outcome struct {
 	Counts      map[State]int // results written, by status
 	Interrupted int           // runs that were terminated, and whose items have no result
+	Detached    int           // runs that were left going, and whose items have no result yet
 	Left        bool          // whether items may be left that were not ended
 	Stopped     StopReason
-	Cause       error // of a batch that was stopped as all runs failed alike: how
+	Reason      string // AtFailures, AtBudget: which limit was reached
+	Cause       error  // of a batch that was stopped as all runs failed alike: how
 }
 
 // Retry says what is done about errors that may pass.
@@ -59,6 +67,8 @@ type StopReason string
 const (
 	NotStopped    StopReason = ""
 	AtDeadline    StopReason = "deadline"
+	AtFailures    StopReason = "failures" // as many as the batch may have
+	AtBudget      StopReason = "budget"
 	Interrupted   StopReason = "interrupted"
 	ResultsFailed StopReason = "results"
 

@@ -17,14 +17,17 @@ type Bar struct {
 	ticks  ticks
 	batch  string
 	failed int
-	parked int
+	parked parkedIDs
 }
 
 // Handle moves the bar.
 func (p *Bar) Handle(e Event) {
+	if p.parked.handle(e) {
+		p.describe()
+	}
 	switch e.Kind {
 	case Planned:
-		p.batch, p.failed, p.parked = e.Batch, 0, 0
+		p.batch, p.failed = e.Batch, 0
 		p.bar = progressbar.NewOptions(e.Plan.Total,
 			progressbar.OptionSetWriter(p.Out),
 			progressbar.OptionSetDescription(e.Batch),
@@ -46,12 +49,6 @@ func (p *Bar) Handle(e Event) {
 			p.describe()
 		}
 		_ = p.bar.Add(1) // an item more than were counted is no reason to fail
-	case Parked:
-		p.parked++
-		p.describe()
-	case Resumed:
-		p.parked--
-		p.describe()
 	case Ended:
 		p.ticks.stop()
 		_ = p.bar.Clear()
@@ -63,10 +60,28 @@ func (p *Bar) describe() {
 	if p.failed > 0 {
 		text += fmt.Sprintf(", %d failed", p.failed)
 	}
-	if p.parked > 0 {
-		text += fmt.Sprintf(", %d waiting", p.parked)
+	if n := len(p.parked); n > 0 {
+		text += fmt.Sprintf(", %d waiting", n)
 	}
 	p.bar.Describe(text)
+}
+
+// parkedIDs are those of the items that are parked.
+type parkedIDs map[string]bool
+
+// handle follows the items, and tells whether their number has changed.
+func (p *parkedIDs) handle(e Event) (changed bool) {
+	before := len(*p)
+	switch e.Kind {
+	case Planned:
+		*p = parkedIDs{}
+		return false
+	case Parked:
+		(*p)[e.ID] = true
+	case Started, Attached, Resumed, Finished:
+		delete(*p, e.ID)
+	}
+	return len(*p) != before
 }
 
 // Lines says how far the batch is every so often, where there is no terminal.
@@ -80,7 +95,7 @@ type Lines struct {
 	total  int
 	ended  int
 	failed int
-	parked int
+	parked parkedIDs
 	began  time.Time
 }
 
@@ -92,19 +107,16 @@ func (p *Lines) Handle(e Event) {
 	}
 	p.mu.Lock()
 	defer p.mu.Unlock()
+	p.parked.handle(e)
 	switch e.Kind {
 	case Planned:
-		p.batch, p.total, p.ended, p.failed, p.parked, p.began = e.Batch, e.Plan.Total, 0, 0, 0, e.Time
+		p.batch, p.total, p.ended, p.failed, p.began = e.Batch, e.Plan.Total, 0, 0, e.Time
 		p.ticks.start(p.Every, func(now time.Time) { p.Say(p.line(now)) })
 	case Finished:
 		p.ended++
 		if e.Result.Status != Succeeded {
 			p.failed++
 		}
-	case Parked:
-		p.parked++
-	case Resumed:
-		p.parked--
 	}
 }
 
@@ -147,8 +159,8 @@ func (p *Lines) line(now time.Time) string {
 	}
 	rate := float64(p.ended) / now.Sub(p.began).Seconds()
 	fmt.Fprintf(&b, ", %d failed", p.failed)
-	if p.parked > 0 {
-		fmt.Fprintf(&b, ", %d waiting to be tried again", p.parked)
+	if n := len(p.parked); n > 0 {
+		fmt.Fprintf(&b, ", %d waiting to be tried again", n)
 	}
 	fmt.Fprintf(&b, ", %.1f/s", rate)
 	if left := p.total - p.ended; left > 0 && rate > 0 {

@@ -126,3 +126,24 @@ func TestBar(t *testing.T) {
 		})
 	}
 }
+
+// TestParkedIDs: an item waits until it is started, goes on, or ends, however
+// often it is parked before.
+func TestParkedIDs(t *testing.T) {
+	var p parkedIDs
+	for _, step := range []struct {
+		kind    EventKind
+		id      string
+		waiting int
+	}{
+		{Planned, "", 0}, {Parked, "a", 1}, {Parked, "a", 1}, {Started, "a", 0}, {Parked, "a", 1}, {Parked, "b", 2}, {Resumed, "a", 1},
+		{Finished, "b", 0}, {Finished, "a", 0}, {Parked, "c", 1}, {Attached, "c", 0}, {Parked, "d", 1}, {Planned, "", 0},
+	} {
+		before := len(p)
+		changed := p.handle(Event{Kind: step.kind, ID: step.id})
+		want(t, "waiting", len(p), step.waiting)
+		if step.kind != Planned {
+			want(t, "changed", changed, len(p) != before)
+		}
+	}
+}

@@ -28,6 +28,9 @@ type Result struct {
 	FinishedAt time.Time
 	Duration   time.Duration
 	Usage      *Usage // nil where no model was asked, or it is not known
+
+	PossibleDuplicate bool // another run may have been started for the item, and paid
+	Rehearsal         bool // nothing was asked of anybody
 }
 
 // ErrorInfo is why an item did not succeed.
@@ -71,7 +74,9 @@ func (r *Result) AppendJSON(b []byte) []byte {
 	b = appendTime(append(b, `,"finished_at":`...), r.FinishedAt)
 	b = strconv.AppendInt(append(b, `,"duration_ms":`...), r.Duration.Milliseconds(), 10)
 	b = r.Usage.appendJSON(append(b, `,"usage":`...))
-	b = append(b, `,"possible_duplicate":false,"rehearsal":false}`...)
+	b = strconv.AppendBool(append(b, `,"possible_duplicate":`...), r.PossibleDuplicate)
+	b = strconv.AppendBool(append(b, `,"rehearsal":`...), r.Rehearsal)
+	b = append(b, '}')
 	return append(b, '\n')
 }
 
@@ -123,7 +128,7 @@ func (r *Result) redacted(hide *spec.Redactor) *Result {
 		return r
 	}
 	clean := *r
-	clean.ID = hide.Text(r.ID)
+	clean.ID = hide.ID(r.ID)
 	clean.Inputs = hide.Map(r.Inputs)
 	clean.Outputs = hide.Map(r.Outputs)
 	if r.Error != nil {

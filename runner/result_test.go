@@ -221,7 +221,7 @@ func TestRedactedResult(t *testing.T) {
 	r := full()
 	clean := r.redacted(hide)
 	want(t, "redacted", *clean, Result{
-		ID: "id-[hidden]", Batch: "b", Status: Failed,
+		ID: "id-[hidden]-08cc907c", Batch: "b", Status: Failed,
 		Inputs:  map[string]any{"in": "x[hidden]", "deep": []any{map[string]any{"[hidden]": "[hidden]"}}, "n": "[hidden]"},
 		Outputs: map[string]any{"out": "[hidden]x"},
 		Error:   &ErrorInfo{Class: "run_failed", Message: "refused: [hidden]", Node: "llm"},

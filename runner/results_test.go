@@ -10,7 +10,6 @@ import (
 	"strings"
 	"syscall"
 	"testing"
-	"time"
 )
 
 // smallOutput is a file on a disk with room for so many bytes.
@@ -72,104 +71,28 @@ func contents(t *testing.T, path string) string {
 }
 
 func TestResultsFile(t *testing.T) {
-	path := filepath.Join(t.TempDir(), "deep", "er", "out.jsonl")
-	f, moved, err := CreateResults(path, false)
-	if err != nil || moved != "" {
-		t.Fatal(moved, err)
-	}
-	record(f, "a", "b")
-	want(t, "before the commit", contents(t, path), "")
-	for _, wanted := range []int{2, 0} {
-		n, err := f.Commit()
-		want(t, "written", n, wanted)
-		want(t, "error", err, nil)
-	}
-	record(f, "c")
-	if n, err := f.Commit(); n != 1 || err != nil {
-		t.Error(n, err)
-	}
-	if err := f.Close(); err != nil {
-		t.Error(err)
-	}
-	want(t, "ids", idsIn(t, []byte(contents(t, path))), "a b c")
-}
-
-func TestResultsAreNeverOverwritten(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "out.jsonl")
-	written := time.Date(2026, 3, 4, 5, 6, 7, 0, time.Local)
-	put := func(text string) {
-		t.Helper()
-		if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
-			t.Fatal(err)
-		}
-		if err := os.Chtimes(path, written, written); err != nil {
-			t.Fatal(err)
-		}
-	}
-	put("one\n")
-	if f, moved, err := CreateResults(path, false); f != nil || moved != "" || !errors.Is(err, ErrResultsExist) {
-		t.Fatal(f, moved, err)
-	}
-	want(t, "kept", contents(t, path), "one\n")
-
-	// Three files of the same second are moved aside, each to a name of its own.
-	for i, text := range []string{"one\n", "two\n", "three\n"} {
-		put(text)
-		f, moved, err := CreateResults(path, true)
+	for _, mode := range []Fsync{FsyncOff, FsyncGroup, FsyncEach} {
+		out, err := os.Create(path)
 		if err != nil {
 			t.Fatal(err)
 		}
-		name := path + ".20260304T050607"
-		if i > 0 {
-			name += fmt.Sprintf("-%d", i+1)
+		f := newResultsFile(path, out, 0, mode)
+		record(f, "a", "b")
+		want(t, "before the commit", contents(t, path), "")
+		for _, wanted := range []int{2, 0} {
+			n, err := f.Commit()
+			want(t, "written", n, wanted)
+			want(t, "error", err, nil)
 		}
-		want(t, "moved to", moved, name)
-		want(t, "new file", contents(t, path), "")
+		record(f, "c")
+		if n, err := f.Commit(); n != 1 || err != nil {
+			t.Error(n, err)
+		}
 		if err := f.Close(); err != nil {
 			t.Error(err)
 		}
-	}
-	want(t, "first", contents(t, path+".20260304T050607"), "one\n")
-	want(t, "second", contents(t, path+".20260304T050607-2"), "two\n")
-	want(t, "third", contents(t, path+".20260304T050607-3"), "three\n")
-}
-
-func TestFreshWithoutEarlierResults(t *testing.T) {
-	f, moved, err := CreateResults(filepath.Join(t.TempDir(), "out.jsonl"), true)
-	if err != nil || moved != "" {
-		t.Fatal(moved, err)
-	}
-	_ = f.Close()
-}
-
-func TestResultsThatCannotBeCreated(t *testing.T) {
-	dir := t.TempDir()
-	file := filepath.Join(dir, "file")
-	locked := filepath.Join(dir, "locked")
-	if err := os.WriteFile(file, nil, 0o600); err != nil {
-		t.Fatal(err)
-	}
-	if err := os.Mkdir(locked, 0o500); err != nil {
-		t.Fatal(err)
-	}
-	tests := map[string]error{
-		filepath.Join(file, "out.jsonl"):         syscall.ENOTDIR,
-		filepath.Join(file, "deep", "out.jsonl"): syscall.ENOTDIR,
-		dir:                                      syscall.EISDIR,
-		filepath.Join(dir, strings.Repeat("x", 300)): syscall.ENAMETOOLONG,
-	}
-	if os.Geteuid() != 0 { // whom no mode stops
-		tests[filepath.Join(locked, "out.jsonl")] = syscall.EACCES
-		tests[filepath.Join(locked, "deep", "out.jsonl")] = syscall.EACCES
-	}
-	for path, reason := range tests {
-		for _, fresh := range []bool{false, true} {
-			_, moved, err := CreateResults(path, fresh)
-			if results, ok := errors.AsType[*ResultsError](err); !ok || results.Path != path || !errors.Is(err, reason) || moved != "" {
-				t.Errorf("%s: %v, moved to %q", path, err, moved)
-			}
-			want(t, "message", fmt.Sprint(err), fmt.Sprintf("cannot write results to %s: %v", path, reason))
-		}
+		want(t, "ids", idsIn(t, []byte(contents(t, path))), "a b c")
 	}
 }
 

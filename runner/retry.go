@@ -98,8 +98,7 @@ func (t *tries) meet(err error, retry *Retry, now time.Time, random func() float
 	}
 	pause = backoff(retry, count, random)
 	if answered && api.RetryAfter > 0 {
-		pause = min(api.RetryAfter, maxRetryAfter)
-		pause += time.Duration(random() * retryAfterJitter * float64(pause))
+		pause = retryAfter(api, random)
 	}
 	if elapsed := now.Sub(t.since) - t.held; retry.MaxElapsed > 0 && elapsed+pause > retry.MaxElapsed {
 		if api != nil && api.RetryAfter > maxRetryAfter {
@@ -108,6 +107,21 @@ func (t *tries) meet(err error, retry *Retry, now time.Time, random func() float
 		return 0, fmt.Errorf("given up after %v: %w", round(elapsed), err)
 	}
 	return pause, nil
+}
+
+// retryAfter is how long the other side is left alone that asks for it.
+func retryAfter(api *APIError, random func() float64) time.Duration {
+	pause := min(api.RetryAfter, maxRetryAfter)
+	return pause + time.Duration(random()*retryAfterJitter*float64(pause))
+}
+
+// mayPass tells whether the same call may succeed later.
+func mayPass(err error) bool {
+	if _, ok := errors.AsType[*ConnectionError](err); ok {
+		return true
+	}
+	api, ok := errors.AsType[*APIError](err)
+	return ok && api.Transient()
 }
 
 // backoff is a pause of random length, up to a bound that grows with the tries:

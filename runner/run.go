@@ -15,61 +15,93 @@ type item = spec.Item
 
 // Run runs the items of a batch, each once, and returns when the last run has
 // ended. Cancelling ctx terminates the runs that are under way; closing
-// plan.Drain lets them end and starts no more. The error is one that ended the
-// batch: a *ResultsError, or a *SourceError.
+// plan.Drain lets them end and starts no more. Where ErrDetach is the cause of the
+// cancel, and the backend Detachable, the runs are left going. The error is one that
+// ended the batch: a *ResultsError, also of the journal, or a *SourceError.
 func Run(ctx context.Context, plan *Plan, backend Backend, recorder Recorder, sinks ...Sink) (Outcome, error) {
+	return newRun(plan, backend).all(ctx, recorder, sinks)
+}
+
+func newRun(plan *Plan, backend Backend) *run {
+	r := &run{
+		Plan:    plan,
+		backend: backend,
+		slots:   make(chan struct{}, plan.Concurrency),
+		changed: make(chan struct{}, 1),
+	}
+	r.group.SetLimit(plan.Concurrency)
+	r.waiter, _ = backend.(Waiter)
+	r.resumer, _ = backend.(Resumer)
+	r.finder, _ = backend.(Finder)
+	if r.waiter == nil {
+		r.budget = newBudget(plan.Rate)
+		r.limiter = NewLimiter()
+		r.limiter.OnChange = func(s LimiterState) { r.emit(Event{Kind: Limited, Limits: s}) }
+	}
+	return r
+}
+
+// all runs all items.
+func (r *run) all(ctx context.Context, recorder Recorder, sinks []Sink) (Outcome, error) {
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
 	stopCtx, stop := context.WithCancelCause(ctx)
 	defer stop(nil)
-	if !plan.Deadline.IsZero() {
+	if !r.Deadline.IsZero() {
 		var release context.CancelFunc
-		stopCtx, release = context.WithDeadlineCause(stopCtx, plan.Deadline, stopCause(AtDeadline))
+		stopCtx, release = context.WithDeadlineCause(stopCtx, r.Deadline, stopCause(AtDeadline))
 		defer release()
 	}
-
-	count := &counter{counts: map[State]int{}}
-	r := &run{
-		Plan:    plan,
-		backend: backend,
-		gate:    newGate(plan.Concurrency),
-		changed: make(chan struct{}, 1),
-		stop:    func(reason StopReason) { stop(stopCause(reason)) },
-	}
+	r.stopping, r.cancel = stopCtx, cancel
+	r.stop = func(reason StopReason) { stop(stopCause(reason)) }
 	r.breaker.stop = func() { r.stop(Broken) }
-	r.waiter, _ = backend.(Waiter)
-	r.resumer, _ = backend.(Resumer)
-	r.stream = newStream(recorder, plan.Redactor, append([]Sink{count}, sinks...), func(err error) { cancel(err) })
-	r.group.SetLimit(plan.Concurrency)
-	go r.watch(stopCtx)
+	r.rule = newStopRule(r.Plan, r.stop)
+	r.count.counts = map[State]int{}
+	r.stream = newStream(recorder, r.Redactor, append([]Sink{&r.count, r.rule}, sinks...), func(err error) { cancel(err) })
+	go r.watch()
 
-	r.emit(Event{Kind: Planned, Plan: plan})
-	sourceErr := r.feed(ctx, stopCtx)
+	r.emit(Event{Kind: Planned, Plan: r.Plan})
+	sourceErr := r.feed(ctx)
 	_ = r.group.Wait() // attempts return no errors: they end in results
 	r.abandon(ctx)
-
-	outcome := Outcome{Counts: count.counts, Interrupted: int(r.interrupted.Load())}
-	broken, dropped, cause := r.breaker.close()
-	if dropped {
-		r.left.Store(true)
-	}
-	if reason, ok := errors.AsType[stopCause](context.Cause(stopCtx)); ok && r.left.Load() {
-		outcome.Stopped = StopReason(reason)
-	} else if ctx.Err() != nil && r.left.Load() {
-		outcome.Stopped = Interrupted
-	}
-	if broken != NotStopped && r.left.Load() && outcome.Stopped != Interrupted { // who interrupts knows why it ends
-		outcome.Stopped, outcome.Cause = broken, cause
-	}
-	outcome.Left = r.left.Load() || sourceErr != nil
+	outcome := r.outcome(ctx)
+	outcome.Left = outcome.Left || sourceErr != nil
 	r.emit(Event{Kind: Ended, Outcome: &outcome})
 	if err := r.stream.close(); err != nil {
 		return outcome, err
+	}
+	if err := r.unnoted.Load(); err != nil {
+		return outcome, *err
 	}
 	if sourceErr != nil {
 		return outcome, &SourceError{sourceErr}
 	}
 	return outcome, nil
+}
+
+// outcome says how the batch ended, when no run is left.
+func (r *run) outcome(ctx context.Context) Outcome {
+	broken, dropped, cause := r.breaker.close()
+	if dropped {
+		r.left.Store(true)
+	}
+	r.forgetOrphans()
+	o := Outcome{Counts: r.count.counts, Interrupted: int(r.interrupted.Load()), Detached: int(r.detached.Load()), Left: r.left.Load()}
+	switch reason, stopped := errors.AsType[stopCause](context.Cause(r.stopping)); {
+	case r.unnoted.Load() != nil:
+		o.Stopped = ResultsFailed
+	case !o.Left:
+	case stopped && StopReason(reason) == Interrupted, !stopped && ctx.Err() != nil:
+		o.Stopped = Interrupted // who interrupts knows why it ends
+	case broken != NotStopped:
+		o.Stopped, o.Cause = broken, cause
+	case stopped:
+		o.Stopped = StopReason(reason)
+		if o.Stopped == AtFailures || o.Stopped == AtBudget {
+			o.Reason = r.rule.reason()
+		}
+	}
+	return o
 }
 
 // run is a batch while it runs.
@@ -78,16 +110,28 @@ type run struct {
 	backend     Backend
 	waiter      Waiter  // the backend, if it is one
 	resumer     Resumer // the backend, if it is one
-	gate        *gate
+	finder      Finder  // the backend, if it is one
+	slots       chan struct{}
+	limiter     *Limiter // of starts; nil where the backend is a Waiter, which has its own
+	budget      *budget  // of calls of a backend that is polled
+	pace        pace
 	group       errgroup.Group
 	parked      parked
 	breaker     breaker
+	rule        *stopRule
+	count       counter
+	orphans     orphans
 	stream      *stream
 	changed     chan struct{} // has a token when a task was parked or an attempt ended
 	running     atomic.Int64
 	interrupted atomic.Int64
+	detached    atomic.Int64
 	left        atomic.Bool // some item was not ended
+	told        bool        // that nothing more is started
+	unnoted     atomic.Pointer[error]
+	stopping    context.Context // done: nothing more is started
 	stop        func(StopReason)
+	cancel      context.CancelCauseFunc // ends everything
 }
 
 type stopCause StopReason
@@ -95,20 +139,65 @@ type stopCause StopReason
 func (c stopCause) Error() string { return "stopped: " + string(c) }
 
 // watch stops the batch when it is to drain.
-func (r *run) watch(stopCtx context.Context) {
+func (r *run) watch() {
 	select {
 	case <-r.Drain:
 		r.stop(Interrupted)
-	case <-stopCtx.Done():
+	case <-r.stopping.Done():
 	}
 }
 
-func (r *run) emit(e Event) {
+// abandon ends the runs that are parked when the batch has stopped: nobody will
+// resume them.
+func (r *run) abandon(ctx context.Context) {
+	tasks := r.parked.clear()
+	if len(tasks) > 0 {
+		r.tellStop()
+	}
+	var group errgroup.Group
+	group.SetLimit(r.Concurrency)
+	for _, t := range tasks {
+		group.Go(func() error {
+			r.interrupt(ctx, t)
+			return nil
+		})
+	}
+	_ = group.Wait() // nobody returns an error
+}
+
+// tellStop says, once, that items are left.
+func (r *run) tellStop() {
+	r.left.Store(true)
+	if r.told {
+		return
+	}
+	r.told = true
+	cause := context.Cause(r.stopping)
+	e := Event{Kind: Stopped, Reason: cause.Error()}
+	if why := r.rule.reason(); why != "" && (errors.Is(cause, stopCause(AtFailures)) || errors.Is(cause, stopCause(AtBudget))) {
+		e.Reason += ": " + why
+	}
+	r.emit(e)
+}
+
+// forgetOrphans makes the journal forget runs of items that are gone. As long as
+// anything is left, one of their ids may be that of another run.
+func (r *run) forgetOrphans() {
+	for _, id := range r.orphans.ended() {
+		if r.Journal != nil && !r.left.Load() {
+			r.noted(r.Journal.Drop(id))
+		}
+	}
+}
+
+func (r *run) emit(e Event) { r.send(e, nil) }
+
+func (r *run) send(e Event, written chan struct{}) {
 	if e.Time.IsZero() {
 		e.Time = time.Now()
 	}
 	e.Batch = r.Batch.Name
-	r.stream.emit(e)
+	r.stream.send(sentEvent{e, written})
 }
 
 func (r *run) signal() {

@@ -112,7 +112,11 @@ func play(t testing.TB, ctx context.Context, plan *Plan, backend Backend) night 
 	t.Helper()
 	began := time.Now()
 	m := &memory{}
-	outcome, err := Run(ctx, plan, backend, m, m)
+	sinks := []Sink{m}
+	if l, ok := plan.Journal.(*ledger); ok {
+		sinks = append(sinks, l)
+	}
+	outcome, err := Run(ctx, plan, backend, m, sinks...)
 	n := night{Outcome: outcome, err: err, took: time.Since(began), results: map[string]*Result{}, events: m.events}
 	counts := map[State]int{}
 	for _, r := range m.results {
@@ -139,7 +143,7 @@ func properOrder(events []Event) error {
 	if len(events) < 2 || events[0].Kind != Planned || events[len(events)-1].Kind != Ended {
 		return errors.New("the first event must be Planned and the last one Ended")
 	}
-	at := map[string]EventKind{}
+	at, attempts := map[string]EventKind{}, map[string]int{}
 	stopped := false
 	for i, e := range events {
 		if e.Batch != "b" || e.Time.IsZero() {
@@ -156,18 +160,22 @@ func properOrder(events []Event) error {
 		case Stopped:
 			ok, stopped = !stopped && e.Reason != "", true
 		case Started:
-			ok = !known && e.Attempt == 1 && e.Handle.TaskID != ""
+			ok = (!known || before == Parked || before == Attached) && e.Attempt > attempts[e.ID] && e.Handle.TaskID != ""
+		case Attached:
+			ok = (!known || before == Parked) && e.Attempt > 0 && e.Handle.TaskID != ""
 		case Parked:
-			ok = (before == Started || before == Resumed) && !e.Until.IsZero()
+			ok = (!known || before == Started || before == Resumed || before == Parked || before == Attached) && !e.Until.IsZero()
 		case Resumed:
 			ok = before == Parked
 		case Finished:
-			ok = before != Finished && e.Result.ID == e.ID && (known == (e.Result.Handle != Handle{}))
+			ok = before != Finished && e.Result.ID == e.ID && (known || e.Result.Handle.TaskID == "")
+		case Limited:
+			continue
 		}
 		if !ok {
 			return fmt.Errorf("event %d of item %q, of kind %d, comes after kind %d", i, e.ID, e.Kind, before)
 		}
-		at[e.ID] = e.Kind
+		at[e.ID], attempts[e.ID] = e.Kind, e.Attempt
 	}
 	return nil
 }

@@ -36,7 +36,7 @@ func Stream(ctx context.Context, one *Single, backend Backend, chunk func(Chunk)
 			break
 		}
 		if status.State == Failed {
-			terminate(ctx, backend, handle)
+			_ = terminate(ctx, backend, handle)
 			return handle, status, nil
 		}
 		working, release = clock.start(ctx, one.Timeout)
@@ -47,7 +47,7 @@ func Stream(ctx context.Context, one *Single, backend Backend, chunk func(Chunk)
 	if err == nil || ctx.Err() == nil && !timedOut {
 		return handle, status, err
 	}
-	terminate(ctx, backend, handle)
+	_ = terminate(ctx, backend, handle)
 	if ctx.Err() == nil {
 		err := fmt.Errorf("%w of %v and was terminated", errTimeout, one.Timeout)
 		return handle, Status{State: TimedOut, Err: err}, nil
@@ -91,12 +91,13 @@ func goOn(ctx context.Context, backend Backend, h Handle) (Status, error) {
 	return backend.(Waiter).Wait(ctx, h)
 }
 
-// terminate ends a run, if there is one, also when ctx is done.
-func terminate(ctx context.Context, backend Backend, h Handle) {
+// terminate ends a run, if there is one, also when ctx is done. It is tried once:
+// the run's fate is decided already.
+func terminate(ctx context.Context, backend Backend, h Handle) error {
 	if h.TaskID == "" {
-		return
+		return nil
 	}
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), terminateWithin)
 	defer cancel()
-	_ = backend.Terminate(ctx, h) // best effort: the run's fate is decided already
+	return backend.Terminate(ctx, h)
 }

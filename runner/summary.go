@@ -8,35 +8,35 @@ import (
 
 // Summary sums up a batch for the one who started it.
 type Summary struct {
-	batch     string
-	began     time.Time
-	ended     time.Time
-	counts    map[State]int
-	total     int
-	expected  int // items of the plan; -1 where that is not known
-	durations histogram
-	usage     *Usage
-	fromCache int // results that cost nothing, as all answers were kept ones
-	outcome   Outcome
+	All *Tally // of all results of the generation; nil: those that were seen are all there are
+
+	batch    string
+	began    time.Time
+	ended    time.Time
+	seen     *Tally
+	expected int // items that were to be run; -1 where that is not known
+	outcome  Outcome
+}
+
+// Tally adds up the results that String speaks of.
+func (s *Summary) Tally() *Tally {
+	switch {
+	case s.All != nil:
+		return s.All
+	case s.seen != nil:
+		return s.seen
+	}
+	return &Tally{} // nothing was begun
 }
 
 // Handle counts results.
 func (s *Summary) Handle(e Event) {
 	switch e.Kind {
 	case Planned:
-		*s = Summary{batch: e.Batch, began: e.Time, counts: map[State]int{}, expected: e.Plan.Total}
+		*s = Summary{batch: e.Batch, began: e.Time, seen: &Tally{}, expected: e.Plan.Total}
 	case Finished:
-		s.counts[e.Result.Status]++
-		s.total++
-		if e.Result.Attempts > 0 {
-			s.durations.add(e.Result.Duration)
-		}
-		if u := e.Result.Usage; u != nil {
-			s.usage = s.usage.Add(*u)
-			if u.Cached {
-				s.fromCache++
-			}
-		}
+		line := e.Result.Line()
+		s.seen.Add(&line)
 	case Ended:
 		s.ended, s.outcome = e.Time, *e.Outcome
 	}
@@ -45,23 +45,33 @@ func (s *Summary) Handle(e Event) {
 // String is the summary in one line.
 func (s *Summary) String() string {
 	var b strings.Builder
-	count := fmt.Sprintf("%d %s", s.total, plural(s.total, "item", "items"))
-	if s.total < s.expected {
-		count = fmt.Sprintf("%d of %d items", s.total, s.expected)
+	all, expected := s.seen, s.expected
+	if s.All != nil {
+		all = s.All
+		if expected >= 0 {
+			expected += all.Items - s.seen.Items
+		}
+	}
+	count := fmt.Sprintf("%d %s", all.Items, plural(all.Items, "item", "items"))
+	if all.Items < expected {
+		count = fmt.Sprintf("%d of %d items", all.Items, expected)
+	}
+	if s.seen.Items != all.Items {
+		count += fmt.Sprintf(", %d of them", s.seen.Items)
 	}
 	fmt.Fprintf(&b, "%s: %s in %s", s.batch, count, round(s.ended.Sub(s.began)))
 	separator := ": "
 	for _, state := range []State{Succeeded, Failed, Cancelled, TimedOut} {
-		if n := s.counts[state]; n > 0 || state == Succeeded {
+		if n := all.Statuses[state]; n > 0 || state == Succeeded {
 			fmt.Fprintf(&b, "%s%d %s", separator, n, strings.ReplaceAll(string(state), "_", " "))
 			separator = ", "
 		}
 	}
-	if s.durations.count > 0 {
-		fmt.Fprintf(&b, "; p50 %s, p95 %s, max %s", round(s.durations.quantile(0.5)), round(s.durations.quantile(0.95)), round(s.durations.max))
+	if all.Attempts > 0 {
+		fmt.Fprintf(&b, "; p50 %s, p95 %s, max %s", round(all.Quantile(0.5)), round(all.Quantile(0.95)), round(all.Max()))
 	}
-	if s.usage != nil && s.cost() != "" {
-		b.WriteString("; " + s.cost())
+	if cost := all.cost(); cost != "" {
+		b.WriteString("; " + cost)
 	}
 	switch s.outcome.Stopped {
 	case AtDeadline:
@@ -80,19 +90,19 @@ func (s *Summary) String() string {
 }
 
 // cost says what the models took.
-func (s *Summary) cost() string {
+func (t *Tally) cost() string {
 	var parts []string
-	if u := s.usage; u.InputTokens+u.OutputTokens > 0 {
-		parts = append(parts, fmt.Sprintf("%d tokens in, %d out", u.InputTokens, u.OutputTokens))
+	if t.InputTokens+t.OutputTokens > 0 {
+		parts = append(parts, fmt.Sprintf("%d tokens in, %d out", t.InputTokens, t.OutputTokens))
 		switch {
-		case !u.Unpriced:
-			parts = append(parts, fmt.Sprintf("%.4f USD", u.USD))
-		case u.USD > 0:
-			parts = append(parts, fmt.Sprintf("%.4f USD and what has no known price", u.USD))
+		case t.Unpriced == 0:
+			parts = append(parts, fmt.Sprintf("%.4f USD", t.USD()))
+		case t.NanoUSD > 0:
+			parts = append(parts, fmt.Sprintf("%.4f USD and what has no known price", t.USD()))
 		}
 	}
-	if s.fromCache > 0 {
-		parts = append(parts, fmt.Sprintf("%d answered from the cache", s.fromCache))
+	if t.FromCache > 0 {
+		parts = append(parts, fmt.Sprintf("%d answered from the cache", t.FromCache))
 	}
 	return strings.Join(parts, ", ")
 }

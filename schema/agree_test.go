@@ -81,7 +81,7 @@ func TestDecodedFile(t *testing.T) {
 		t.Errorf("(-want +got):\n%s", diff)
 	}
 	for name, rows := range map[string]int{"inline": 2, "table": 3, "files": 3, "combined-1.x": 6} {
-		if scan := got.Batch(name).Scan(); scan.Rows != rows || scan.Bad > 0 {
+		if scan := got.Batch(name).Scan(nil); scan.Rows != rows || scan.Bad > 0 {
 			t.Errorf("batch %s: %d rows, %v", name, scan.Rows, scan.Problems)
 		}
 	}

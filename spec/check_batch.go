@@ -63,7 +63,7 @@ func (b *Batch) inlineProblems() []schema.Problem {
 		return []schema.Problem{b.Empty()}
 	}
 	var problems []schema.Problem
-	_ = b.items(nil, false, func(item Item) bool {
+	_ = b.Items(nil, func(item Item) bool {
 		// Rows that are no maps are the schema's to report.
 		if item.Err != nil && b.Source.inline.Content[item.Index].Kind == yaml.MappingNode {
 			problems = append(problems, item.Err.Problem)

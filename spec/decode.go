@@ -27,7 +27,6 @@ func (d *document) decode() *File {
 	}
 	d.percentage(rehearse, "failures", &f.Rehearse.Failures)
 	f.Pipeline = d.decodePipeline(valueOf(d.root, "pipeline"))
-	f.Redactor = d.redact.WithKeys(f.Pipeline.keys())
 	batches := valueOf(d.root, "batches")
 	if batches != nil && batches.Kind == yaml.MappingNode {
 		for i := 0; i+1 < len(batches.Content); i += 2 {
@@ -36,6 +35,7 @@ func (d *document) decode() *File {
 			}
 		}
 	}
+	f.Redactor = d.redact.WithKeys(f.keys())
 	return &f
 }
 

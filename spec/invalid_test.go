@@ -73,7 +73,7 @@ func validate(t *testing.T, path string) schema.Problems {
 	}
 	for _, b := range file.Batches {
 		if b.Source.Rereadable() {
-			problems = append(problems, b.Scan().Problems...)
+			problems = append(problems, b.Scan(nil).Problems...)
 		}
 	}
 	return problems

@@ -7,8 +7,8 @@ import (
 	"fmt"
 	"io"
 	"math"
-	"slices"
 	"strconv"
+	"strings"
 
 	"nightshift/schema"
 )
@@ -47,44 +47,50 @@ func (e *ItemError) Error() string {
 // but for 16 to 43 bytes each, by which repeated ids are found. Items that
 // cannot be run come with Err set. The error is one that ends the stream.
 func (b *Batch) Items(stdin io.Reader, yield func(Item) bool) error {
-	return b.items(stdin, true, yield)
+	ids := b.identifier()
+	return b.unnamed(stdin, func(u *unnamed) bool {
+		ids.identify(&u.item, u.key, u.row)
+		return yield(u.item)
+	})
 }
 
-func (b *Batch) items(stdin io.Reader, identify bool, yield func(Item) bool) error {
+// unnamed is an item that has no id yet, and what its id is made of.
+type unnamed struct {
+	item Item
+	key  string
+	row  row
+}
+
+func (b *Batch) unnamed(stdin io.Reader, yield func(*unnamed) bool) error {
 	m := b.mapper()
-	ids := identifier{lines: b.Source.oneFile(), skip: !identify && b.Key == ""}
 	index := 0
 	return b.Source.rows(stdin, func(r row) bool {
-		item := Item{Index: index}
-		var key string
+		u := unnamed{item: Item{Index: index}, row: r}
 		err := r.err
 		if err == nil {
-			item.Inputs, key, err = m.item(r.values)
+			u.item.Inputs, u.key, err = m.item(r.values)
 		}
 		if err != nil {
-			item.Inputs = nil
-			item.Err = &ItemError{Class: InvalidInput, Problem: r.place}
-			item.Err.Problem.Message = b.doc.redact.Message(err.Error())
-			item.Err.Problem.Snippet = b.doc.redact.Text(r.place.Snippet)
+			u.item.Inputs = nil
+			u.item.Err = &ItemError{Class: InvalidInput, Problem: r.place}
+			u.item.Err.Problem.Message = b.doc.redact.Message(err.Error())
+			u.item.Err.Problem.Snippet = b.doc.redact.Text(r.place.Snippet)
 		}
-		ids.identify(&item, key, r)
 		index++
-		return yield(item)
+		return yield(&u)
 	})
 }
 
 // identifier gives items their ids, which are unique within a batch.
 type identifier struct {
 	lines   bool // rows are told apart by their lines, else by their numbers
-	skip    bool // nobody wants to know the ids
 	seen    seen
 	scratch []byte
 }
 
+func (b *Batch) identifier() *identifier { return &identifier{lines: b.Source.oneFile()} }
+
 func (d *identifier) identify(item *Item, key string, r row) {
-	if d.skip {
-		return
-	}
 	var digest [sha256.Size]byte
 	if item.Err == nil {
 		d.scratch = AppendJSON(d.scratch[:0], item.Inputs)
@@ -136,51 +142,9 @@ func (d *identifier) where(item *Item, r row) uint32 {
 	return uint32(min(item.Index+1, math.MaxUint32))
 }
 
-// Scan is what one look over the rows of a batch finds.
-type Scan struct {
-	Rows       int  // items of either kind
-	Bad        int  // items that cannot be run
-	Duplicates int  // those of them whose key is another item's
-	Fatal      bool // nothing can be run: the source broke off, or is empty
-	Problems   schema.Problems
-}
-
-// maxScanProblems is how many bad rows are shown; the rest is counted.
-const maxScanProblems = 20
-
-// Scan reads all rows once without running anything. It must not be called for
-// a source that cannot be read twice.
-func (b *Batch) Scan() Scan {
-	var s Scan
-	repeats := 0
-	err := b.items(nil, false, func(item Item) bool {
-		s.Rows++
-		if item.Err != nil {
-			s.Bad++
-			if item.Err.Class == DuplicateKey {
-				s.Duplicates++
-			}
-			// Combinations of a matrix repeat what is wrong with one value.
-			if slices.Contains(s.Problems, item.Err.Problem) {
-				repeats++
-			} else if len(s.Problems) < maxScanProblems {
-				s.Problems = append(s.Problems, item.Err.Problem)
-			}
-		}
-		return true
-	})
-	if more := s.Bad - repeats - len(s.Problems); more > 0 {
-		s.Problems = append(s.Problems, b.doc.problem(b.key, "batch %s has %d more rows that cannot be used", b.Name, more))
-	}
-	switch {
-	case err != nil:
-		s.Fatal = true
-		s.Problems = append(s.Problems, b.SourceProblem(err))
-	case s.Rows == 0:
-		s.Fatal = true
-		s.Problems = append(s.Problems, b.Empty())
-	}
-	return s
+// Lacks is the problem of ids that were asked for and that no item has.
+func (b *Batch) Lacks(ids []string) schema.Problem {
+	return b.doc.problem(b.key, "batch %s has no item %s", b.Name, strings.Join(ids, ", "))
 }
 
 // Empty is the problem of a batch without a single row.

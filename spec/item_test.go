@@ -137,12 +137,12 @@ func TestBadRowIDsStay(t *testing.T) {
 func TestScan(t *testing.T) {
 	dir := t.TempDir()
 	write(t, filepath.Join(dir, "rows.jsonl"), "{\"n\": 1, \"topic\": \"a\"}\n{\"n\": 1, \"topic\": \"b\"}\nbad\n{\"n\": 2, \"topic\": []}\n")
-	got := batchOf(t, dir, oneInput, `{from: rows.jsonl, key: "{{ row.n }}"}`).Scan()
+	got := batchOf(t, dir, oneInput, `{from: rows.jsonl, key: "{{ row.n }}"}`).Scan(nil)
 	if got.Rows != 4 || got.Bad != 3 || got.Duplicates != 1 || got.Fatal || len(got.Problems) != 3 {
 		t.Errorf("%+v", got)
 	}
 	write(t, filepath.Join(dir, "rows.jsonl"), "\n")
-	if got := batchOf(t, dir, oneInput, "{from: rows.jsonl}").Scan(); !got.Fatal || got.Rows != 0 {
+	if got := batchOf(t, dir, oneInput, "{from: rows.jsonl}").Scan(nil); !got.Fatal || got.Rows != 0 {
 		t.Errorf("an empty source: %+v", got)
 	}
 }

@@ -2,11 +2,12 @@ package spec
 
 import (
 	"cmp"
+	"crypto/sha256"
+	"encoding/hex"
 	"encoding/json"
 	"io"
-	"net/url"
+	"maps"
 	"slices"
-	"strconv"
 	"strings"
 
 	"nightshift/schema"
@@ -39,10 +40,9 @@ func NewRedactor(values []string) *Redactor {
 	var forms, pairs []string
 	for _, v := range values {
 		trimmed := strings.TrimSpace(v) // $(cat key) leaves no newline, but other ways do
-		for _, variant := range []string{v, trimmed, url.QueryEscape(trimmed), url.PathEscape(trimmed)} {
-			for _, form := range escaped(variant) {
-				forms = append(forms, escaped(form)...) // JSON text inside of JSON text
-			}
+		forms = append(forms, formsOf(v)...)
+		for _, part := range append(parts(trimmed), trimmed) {
+			forms = append(forms, formsOf(part)...)
 		}
 	}
 	forms = slices.DeleteFunc(forms, func(f string) bool { return len(f) < minSecret })
@@ -71,18 +71,24 @@ func (r *Redactor) WithKeys(keys []string) *Redactor {
 	return NewRedactor(keys)
 }
 
-// keys are those that are written into the pipeline itself, which is not wise.
-func (p *Pipeline) keys() []string {
+// keys are those that are written into the file itself, which is not wise, or that
+// variables have brought there.
+func (f *File) keys() []string {
 	var keys []string
-	for _, n := range p.Nodes {
-		t := schema.LookupNodeType(n.Type)
-		if t == nil {
-			continue
+	add := func(n *Node, input string, value any) {
+		if key, ok := value.(string); ok && n != nil && n.isKey(input) {
+			keys = append(keys, key)
 		}
-		for _, f := range t.Inputs {
-			if key, ok := n.Inputs[f.Name].(string); ok && f.Secret {
-				keys = append(keys, key)
-			}
+	}
+	for _, n := range f.Pipeline.Nodes {
+		for input, value := range n.Inputs {
+			add(n, input, value)
+		}
+	}
+	for _, b := range f.Batches {
+		for place, value := range b.NodeInputOverrides {
+			name, input, _ := strings.Cut(place, ".")
+			add(f.Pipeline.Node(name), input, value)
 		}
 	}
 	return keys
@@ -111,19 +117,6 @@ func (r *Redactor) Hold(text string) (show, held string) {
 	return text, ""
 }
 
-// escaped gives a text as it is, as it stands inside JSON text (with and
-// without < escaped), and inside a quoted message.
-func escaped(v string) []string {
-	marshalled, _ := json.Marshal(v)
-	forms := []string{v}
-	for _, quoted := range []string{string(marshalled), string(AppendJSON(nil, v)), strconv.Quote(v)} {
-		if inner := quoted[1 : len(quoted)-1]; !slices.Contains(forms, inner) {
-			forms = append(forms, inner)
-		}
-	}
-	return forms
-}
-
 // Active tells whether there is anything to hide.
 func (r *Redactor) Active() bool { return r != nil && r.replacer != nil }
 
@@ -133,6 +126,17 @@ func (r *Redactor) Text(s string) string {
 		return s
 	}
 	return r.replacer.Replace(s)
+}
+
+// ID hides secrets in the id of an item. Two ids that differ in what is hidden
+// alone stay two: the beginning of a hash tells them apart.
+func (r *Redactor) ID(id string) string {
+	shown := r.Text(id)
+	if shown == id {
+		return id
+	}
+	sum := sha256.Sum256([]byte(id))
+	return shown + "-" + hex.EncodeToString(sum[:4])
 }
 
 // Message hides secrets in what is said to people, also where only the
@@ -198,8 +202,8 @@ func (r *Redactor) Map(m map[string]any) map[string]any {
 		return m
 	}
 	out := make(map[string]any, len(m))
-	for key, item := range m {
-		out[r.Text(key)] = r.Value(item)
+	for _, key := range slices.Sorted(maps.Keys(m)) { // of keys that become one, always the same stays
+		out[r.Text(key)] = r.Value(m[key])
 	}
 	return out
 }

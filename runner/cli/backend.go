@@ -62,24 +62,30 @@ func (o *fileOptions) check(file *spec.File) schema.Problems {
 	return problems
 }
 
+// asking is what pipelines have to do with models.
+type asking struct {
+	asked    bool
+	unpriced schema.Problems // what has no known price
+}
+
 // ready tells whether pipelines can be run here and now: on their backend, and
-// with the keys that are there. From here on the keys are hidden. asks tells
-// whether any of them asks models.
-func (o *fileOptions) ready(file *spec.File, pipelines []variant, std streams) (asks bool, err error) {
+// with the keys that are there. From here on the keys are hidden.
+func (o *fileOptions) ready(file *spec.File, pipelines []variant, std streams) (m asking, err error) {
 	if file.Run.Backend != "local" {
-		return false, &exitError{exitUsage, fmt.Errorf("backend %s is not in this version of nightshift; backend local is", file.Run.Backend)}
+		return m, &exitError{exitUsage, fmt.Errorf("backend %s is not in this version of nightshift; backend local is", file.Run.Backend)}
 	}
 	backend := engine.New(o.engine(file))
 	for _, v := range pipelines {
 		needs := backend.Needs(v.pipeline)
 		if len(needs.Missing) > 0 {
-			return false, &exitError{exitUsage, v.where(needs.Missing)}
+			return m, &exitError{exitUsage, v.where(needs.Missing)}
 		}
 		file.Redactor = file.Redactor.WithKeys(needs.Keys)
-		asks = asks || needs.Models
+		m.asked = m.asked || needs.Models
+		m.unpriced = append(m.unpriced, v.where(needs.Unpriced)...)
 	}
 	std.err.redact = file.Redactor
-	return asks, nil
+	return m, nil
 }
 
 // backend makes the engine, with the kept answers of models if it will ask any;

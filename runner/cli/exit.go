@@ -13,6 +13,7 @@ const (
 	exitUsage     = 2   // wrong usage, or an invalid batch file
 	exitStopped   = 3   // stopped by a limit
 	exitBackend   = 4   // the backend cannot be reached, or refused us
+	exitLocked    = 5   // another nightshift writes these results
 	exitResults   = 6   // results cannot be written
 	exitInterrupt = 130 // by SIGINT
 	exitTerm      = 143 // by SIGTERM
@@ -33,8 +34,9 @@ func (e *exitError) Error() string {
 }
 func (e *exitError) Unwrap() error { return e.err }
 
-// codeOf is the exit code of one batch.
-func codeOf(outcome runner.Outcome, err error, interruptCode int) int {
+// codeOf is the exit code of one batch. It judges all of its results, also those
+// that were there already.
+func codeOf(outcome runner.Outcome, tally *runner.Tally, err error, interruptCode int) int {
 	switch _, unwritten := errors.AsType[*runner.ResultsError](err); {
 	case unwritten:
 		return exitResults
@@ -47,16 +49,14 @@ func codeOf(outcome runner.Outcome, err error, interruptCode int) int {
 	case outcome.Stopped != runner.NotStopped:
 		return exitStopped
 	}
-	for state, n := range outcome.Counts {
-		if state != runner.Succeeded && n > 0 {
-			return exitItems
-		}
+	if tally.NotSucceeded() > 0 {
+		return exitItems
 	}
 	return exitOK
 }
 
 // gravity orders exit codes from harmless to grave.
-var gravity = map[int]int{exitOK: 0, exitItems: 1, exitStopped: 2, exitUsage: 3, exitBackend: 4, exitResults: 5, exitInterrupt: 6, exitTerm: 7}
+var gravity = map[int]int{exitOK: 0, exitItems: 1, exitStopped: 2, exitUsage: 3, exitBackend: 4, exitLocked: 5, exitResults: 6, exitInterrupt: 7, exitTerm: 8}
 
 func gravest(a, b int) int {
 	if gravity[a] >= gravity[b] {

@@ -25,7 +25,7 @@ func (f *failures) Handle(e runner.Event) {
 	}
 }
 
-func (f *failures) print(w io.Writer, j job) {
+func (f *failures) print(w io.Writer, j *job) {
 	for _, r := range f.first {
 		message, _, _ := strings.Cut(r.Error.Message, "\n")
 		fmt.Fprintf(w, "%s: item %s %s: %s\n", r.Batch, r.ID, strings.ReplaceAll(string(r.Status), "_", " "), message)

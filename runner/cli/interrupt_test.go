@@ -1,25 +1,23 @@
 package cli
 
 import (
-	"bufio"
-	"bytes"
-	"context"
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"net/http"
 	"net/http/httptest"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"strings"
-	"sync/atomic"
+	"sync"
 	"syscall"
 	"testing"
 	"time"
 )
 
-// heldBatch has four items, two at once; each calls a server that keeps it waiting.
+// heldBatch has many items, of which each calls a server that keeps it waiting.
 const heldBatch = `version: 1
 pipeline:
   name: held
@@ -28,151 +26,263 @@ pipeline:
     call: {type: api, inputs: {url: "${HOLD}/{{ in.text }}"}}
     out: {type: output, inputs: {value: "{{ call.output }}"}}
 batches:
-  rows: {inputs: [{in: a}, {in: b}, {in: c}, {in: d}]}
+  rows: {from: rows.txt}
   more: {inputs: [{in: e}]}
 run: {concurrency: 2}
 `
 
 // held is a nightshift process whose runs hang at a server of ours.
 type held struct {
-	t       *testing.T
-	cmd     *exec.Cmd
-	results string
+	*process
+	dir     string
+	rows    int
+	server  *httptest.Server
 	arrived chan struct{} // a token for each request
-	release chan struct{}
-	count   atomic.Int64
-	said    chan string // lines of standard error
-	stderr  bytes.Buffer
-	ended   chan error
+	release chan struct{} // closed: all are answered, after latency
+	latency time.Duration
+	body    string // what it answers with
+
+	mu    sync.Mutex
+	count int       // requests
+	last  time.Time // when the last one was answered
 }
 
 // startHeld starts the process and waits until two runs are under way. The
 // wrapper, if any, is a shell command that runs "$@".
 func startHeld(t *testing.T, wrapper string, flags ...string) *held {
-	h := &held{t: t, arrived: make(chan struct{}, 8), release: make(chan struct{}), said: make(chan string, 64), ended: make(chan error, 1)}
-	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		h.count.Add(1)
-		h.arrived <- struct{}{}
-		select {
-		case <-h.release:
-			fmt.Fprint(w, "held")
-		case <-r.Context().Done():
-		}
-	}))
-	t.Cleanup(server.Close)
-	dir := t.TempDir()
-	batch := filepath.Join(dir, "batch.yaml")
-	if err := os.WriteFile(batch, []byte(heldBatch), 0o600); err != nil {
-		t.Fatal(err)
-	}
-	h.results = filepath.Join(dir, "results", "rows.jsonl")
-
-	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
-	t.Cleanup(cancel)
-	args := append([]string{os.Args[0], "run", batch}, flags...)
-	if wrapper != "" {
-		args = append([]string{"sh", "-c", wrapper, "sh"}, args...)
-	}
-	h.cmd = exec.CommandContext(ctx, args[0], args[1:]...)
-	h.cmd.Env = append(os.Environ(), asCommand+"=1", "HOLD="+server.URL)
-	stderr, err := h.cmd.StderrPipe()
-	if err != nil {
-		t.Fatal(err)
-	}
-	if err := h.cmd.Start(); err != nil {
-		t.Fatal(err)
-	}
-	go func() {
-		lines := bufio.NewScanner(io.TeeReader(stderr, &h.stderr))
-		for lines.Scan() {
-			h.said <- lines.Text()
-		}
-		h.ended <- h.cmd.Wait()
-	}()
-	for range 2 {
-		select {
-		case <-h.arrived:
-		case err := <-h.ended:
-			t.Fatalf("ended (%v) before two runs were under way:\n%s", err, h.stderr.String())
-		}
-	}
+	h := newHeld(t, 4)
+	h.start(wrapper, flags...)
+	h.underWay(2)
 	return h
 }
 
-// signal sends a signal and waits until the process has said so.
-func (h *held) signal(sig os.Signal, answer string) {
-	h.t.Helper()
-	if err := h.cmd.Process.Signal(sig); err != nil {
-		h.t.Fatal(err)
+func newHeld(t *testing.T, rows int) *held {
+	h := &held{dir: t.TempDir(), rows: rows, arrived: make(chan struct{}, 1000), release: make(chan struct{}), body: "held"}
+	h.server = httptest.NewServer(h)
+	t.Cleanup(h.server.Close)
+	var text strings.Builder
+	for i := range rows {
+		fmt.Fprintf(&text, "%d\n", i)
 	}
-	for {
+	for name, text := range map[string]string{"batch.yaml": heldBatch, "rows.txt": text.String()} {
+		if err := os.WriteFile(filepath.Join(h.dir, name), []byte(text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	h.process = &process{t: t}
+	return h
+}
+
+func (h *held) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	h.mu.Lock()
+	h.count++
+	h.mu.Unlock()
+	h.arrived <- struct{}{}
+	select {
+	case <-h.release:
+	case <-r.Context().Done():
+		return
+	}
+	select {
+	case <-time.After(h.latency):
+	case <-r.Context().Done():
+		return
+	}
+	h.mu.Lock()
+	h.last = time.Now()
+	h.mu.Unlock()
+	fmt.Fprint(w, h.body)
+}
+
+func (h *held) start(wrapper string, flags ...string) {
+	h.t.Helper()
+	h.process = startProcess(h.t, h.dir, wrapper, []string{"HOLD=" + h.server.URL}, append([]string{"run", "batch.yaml"}, flags...)...)
+}
+
+// underWay waits until so many more runs have been started.
+func (h *held) underWay(runs int) {
+	h.t.Helper()
+	for range runs {
 		select {
-		case line := <-h.said:
-			if strings.Contains(line, answer) {
-				return
-			}
-		case err := <-h.ended:
-			h.t.Fatalf("ended (%v) before it said %q:\n%s", err, answer, h.stderr.String())
+		case <-h.arrived:
+		case <-h.ended:
+			h.t.Fatalf("it ended before %d runs were under way:\n%s", runs, h.err.String())
 		}
 	}
 }
 
-// end waits for the process and checks how it ended.
+func (h *held) requests() int {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	return h.count
+}
+
+// signalled sends a signal and waits until the process has said so.
+func (h *held) signalled(sig os.Signal, answer string) {
+	h.t.Helper()
+	h.signal(sig)
+	h.until(answer)
+}
+
+func (h *held) results() string { return filepath.Join(h.dir, "results", "rows.jsonl") }
+
+// end waits for the process and checks how it ended; two runs were started.
 func (h *held) end(code, lines int, said string) {
 	h.t.Helper()
-	<-h.ended
-	if got := h.cmd.ProcessState.ExitCode(); got != code {
-		h.t.Errorf("exit code %d, want %d", got, code)
+	h.ends(code, said)
+	if got, _ := resultLines(h.t, h.results()); len(got) != lines {
+		h.t.Errorf("%d items have a line, want %d", len(got), lines)
 	}
-	if !strings.Contains(h.stderr.String(), said) {
-		h.t.Errorf("it did not say %q, but:\n%s", said, h.stderr.String())
-	}
-	text, err := os.ReadFile(h.results)
-	if err != nil && (lines > 0 || !errors.Is(err, os.ErrNotExist)) { // without a line there is no file
-		h.t.Fatal(err)
-	}
-	if got := bytes.Count(text, []byte("\n")); got != lines || len(text) > 0 && text[len(text)-1] != '\n' {
-		h.t.Errorf("%d whole result lines, want %d:\n%s", got, lines, text)
-	}
-	if got := h.count.Load(); got != 2 {
+	if got := h.requests(); got != 2 {
 		h.t.Errorf("%d runs were started, want 2", got)
+	}
+}
+
+// resumed runs the batch again, to its end.
+func (h *held) resumed() {
+	h.t.Helper()
+	select {
+	case <-h.release:
+	default:
+		close(h.release)
+	}
+	h.start("", "--concurrency", "200")
+	h.ends(exitOK)
+	lines, tally := resultLines(h.t, h.results())
+	if len(lines) != h.rows || tally.NotSucceeded() > 0 {
+		h.t.Errorf("resumed, %d items have a line, want %d; %d did not succeed", len(lines), h.rows, tally.NotSucceeded())
 	}
 }
 
 func TestFirstInterruptDrains(t *testing.T) {
 	h := startHeld(t, "")
-	h.signal(syscall.SIGINT, "interrupted: no more runs are started")
+	h.signalled(syscall.SIGINT, "interrupted: no more runs are started")
 	close(h.release)
 	h.end(130, 2, "rows: 2 of 4 items in ")
+	h.resumed()
 }
 
 func TestSecondInterruptTerminates(t *testing.T) {
 	h := startHeld(t, "")
-	h.signal(syscall.SIGINT, "interrupted: no more runs are started")
-	h.signal(syscall.SIGINT, "interrupted again: terminating")
+	h.signalled(syscall.SIGINT, "interrupted: no more runs are started")
+	h.signalled(syscall.SIGINT, "interrupted again: terminating")
 	h.end(130, 0, "interrupted, 2 runs terminated")
+	h.resumed()
+}
+
+// Who writes to a reader that does not read would wait for ever.
+func TestThirdInterruptLeaves(t *testing.T) {
+	h := newHeld(t, 4)
+	h.body = strings.Repeat("more than a pipe holds ", 10_000)
+	pipe := filepath.Join(h.dir, "pipe")
+	if out, err := exec.CommandContext(t.Context(), "mkfifo", pipe).CombinedOutput(); err != nil {
+		t.Skipf("%v: %s", err, out)
+	}
+	reader, err := os.OpenFile(pipe, os.O_RDWR, 0) // so that nobody waits for the other end
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer reader.Close()
+	h.start("", "--output", "pipe", "--batch", "rows")
+	h.underWay(2)
+	h.signalled(syscall.SIGINT, "interrupted: no more runs are started")
+	close(h.release)
+	if _, err := io.ReadFull(reader, make([]byte, 1)); err != nil { // the writer is stuck now
+		t.Fatal(err)
+	}
+	h.signalled(syscall.SIGINT, "interrupted again: terminating")
+	h.signal(syscall.SIGINT)
+	h.ends(130)
+	if said := h.err.String(); strings.Contains(said, "items in") {
+		t.Errorf("it did not leave at once, but said:\n%s", said)
+	}
+	h.resumed()
+}
+
+// soon is how long an end may take that nothing holds up.
+const soon = time.Second
+
+// What is under way when the signal comes may end, and nothing else begins.
+func TestInterruptAmongMany(t *testing.T) {
+	h := newHeld(t, 200)
+	h.latency = time.Second
+	close(h.release)
+	h.start("", "--concurrency", "64", "--batch", "rows")
+	h.underWay(64)
+	h.signalled(syscall.SIGINT, "interrupted: no more runs are started")
+	begun := h.requests()
+	h.ends(130, fmt.Sprintf("rows: %d of 200 items in ", begun))
+	h.mu.Lock()
+	late := time.Since(h.last)
+	h.mu.Unlock()
+	if late > soon {
+		t.Errorf("it ended %v after the last run, want at most %v", late, soon)
+	}
+	if n := h.requests(); n != begun {
+		t.Errorf("%d runs were started after the signal", n-begun)
+	}
+	if lines, _ := resultLines(t, h.results()); len(lines) != begun {
+		t.Errorf("%d items have a line, want all %d that were under way", len(lines), begun)
+	}
+	h.resumed()
+}
+
+// The second signal does not wait for what is under way.
+func TestSecondInterruptAmongMany(t *testing.T) {
+	h := newHeld(t, 200)
+	h.start("", "--concurrency", "64", "--batch", "rows")
+	h.underWay(64)
+	h.signalled(syscall.SIGINT, "interrupted: no more runs are started")
+	h.signal(syscall.SIGINT)
+	sent := time.Now()
+	h.ends(130, "interrupted, 64 runs terminated")
+	if late := time.Since(sent); late > soon {
+		t.Errorf("it ended %v after the second signal, want at most %v", late, soon)
+	}
+	h.resumed()
+}
+
+func TestInterruptThatTerminates(t *testing.T) {
+	h := startHeld(t, "", "--on-interrupt", "terminate")
+	h.signalled(syscall.SIGINT, "interrupted: terminating the runs")
+	h.end(130, 0, "interrupted, 2 runs terminated")
+	h.resumed()
+}
+
+// Runs in this process cannot be left going.
+func TestInterruptCannotDetach(t *testing.T) {
+	h := newHeld(t, 4)
+	h.start("", "--on-interrupt", "detach")
+	h.ends(exitUsage, "--on-interrupt detach leaves runs going, but those of backend local end with nightshift; use drain or terminate")
+	if _, err := os.Stat(filepath.Dir(h.results())); h.requests() != 0 || !errors.Is(err, fs.ErrNotExist) {
+		t.Errorf("%d runs were started, and of the folder of results: %v", h.requests(), err)
+	}
+	h.resumed()
 }
 
 // A batch may have no items left when the signal comes; the next one must not
 // be skipped as if all were done.
 func TestInterruptBetweenBatches(t *testing.T) {
 	h := startHeld(t, "", "--limit", "2")
-	h.signal(syscall.SIGINT, "interrupted: no more runs are started")
+	h.signalled(syscall.SIGINT, "interrupted: no more runs are started")
 	close(h.release)
 	h.end(130, 2, "rows: 2 items in ")
+	h.resumed()
 }
 
 func TestTerminationSignal(t *testing.T) {
 	h := startHeld(t, "")
-	h.signal(syscall.SIGTERM, "terminated: ending the runs")
+	h.signalled(syscall.SIGTERM, "terminated: ending the runs")
 	h.end(143, 0, "interrupted, 2 runs terminated")
+	h.resumed()
 }
 
 // Cron, and a shell that starts a job in the background, hand SIGINT down as
 // ignored; it must be heard all the same.
 func TestInterruptInheritedAsIgnored(t *testing.T) {
 	h := startHeld(t, `trap "" INT; exec "$@"`)
-	h.signal(syscall.SIGINT, "interrupted: no more runs are started")
+	h.signalled(syscall.SIGINT, "interrupted: no more runs are started")
 	close(h.release)
 	h.end(130, 2, "; interrupted")
+	h.resumed()
 }

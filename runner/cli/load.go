@@ -12,6 +12,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"nightshift/runner/engine"
+	"nightshift/runner/engine/llm"
 	"nightshift/schema"
 	"nightshift/spec"
 )
@@ -51,7 +52,7 @@ func (o *fileOptions) load(path string, std streams, warn func(schema.Problems))
 
 // engine is what the embedded engine works with for a batch file.
 func (o *fileOptions) engine(file *spec.File) engine.Options {
-	return engine.Options{Env: o.env, Dir: filepath.Dir(file.Path), Prices: file.Run.Prices}
+	return engine.Options{Env: o.env, Dir: filepath.Dir(file.Path), Prices: file.Run.Prices, RequestsPerMinute: file.Run.Rate.RequestsPerMinute}
 }
 
 // read reads a batch file; whether its backend can run it is not looked at.
@@ -71,8 +72,11 @@ func (o *fileOptions) read(path string, std streams) (*spec.File, schema.Problem
 		v, ok := vars[name]
 		return v, ok
 	}
+	keys := llm.New(llm.Options{Env: o.env}).Keys()
+	std.err.redact = std.err.redact.WithKeys(keys)
 	file, problems := spec.Load(path, spec.Options{Env: o.env, Set: o.sets})
 	if file != nil {
+		file.Redactor = file.Redactor.WithKeys(keys) // also those that the file does not list, or use
 		std.err.redact = file.Redactor
 	}
 	return file, problems, nil

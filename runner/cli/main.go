@@ -9,6 +9,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"log"
 	"os"
 
 	"github.com/spf13/cobra"
@@ -18,7 +19,10 @@ import (
 
 // Main runs the command line of the process and gives its exit code.
 func Main() int {
-	return execute(context.Background(), os.Args[1:], streams{os.Stdin, os.Stdout, &console{w: os.Stderr}})
+	std := streams{os.Stdin, os.Stdout, &console{w: os.Stderr}}
+	log.SetFlags(0)
+	log.SetOutput(std.err) // of libraries, which know of no secrets
+	return execute(context.Background(), os.Args[1:], std)
 }
 
 func execute(ctx context.Context, args []string, std streams) int {
@@ -65,7 +69,7 @@ func newRoot(std streams) *cobra.Command {
 	root.SetFlagErrorFunc(func(cmd *cobra.Command, err error) error {
 		return fmt.Errorf("%w; see %s --help", err, cmd.CommandPath())
 	})
-	root.AddCommand(newRun(std), newStream(std), newValidate(std), newPlan(std), newSchema(std), newGraph(std), newNodes(std), newCache(std), newVersion(std))
+	root.AddCommand(newRun(std), newStream(std), newValidate(std), newPlan(std), newSchema(std), newGraph(std), newNodes(std), newCache(std), newResults(std), newVersion(std))
 	return root
 }
 

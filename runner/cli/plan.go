@@ -20,7 +20,10 @@ func newPlan(std streams) *cobra.Command {
 		Short:             "show what would be saved and run, and in which order",
 		Args:              oneFile,
 		ValidArgsFunction: batchFileArgs,
-		RunE: func(_ *cobra.Command, args []string) error {
+		RunE: func(cmd *cobra.Command, args []string) error {
+			if err := o.validateWhich(cmd); err != nil {
+				return err
+			}
 			file, err := o.load(args[0], std, std.err.warn)
 			if err != nil {
 				return err
@@ -29,7 +32,7 @@ func newPlan(std streams) *cobra.Command {
 		},
 	}
 	o.flags(cmd)
-	cmd.Flags().StringArrayVar(&o.batches, "batch", nil, "plan only the batch of this `name` (may be repeated)")
+	o.whichFlags(cmd)
 	return cmd
 }
 
@@ -39,6 +42,7 @@ func (o *runOptions) plan(file *spec.File, out io.Writer, std streams) error {
 		return err
 	}
 	jobs, err := o.jobs(file, picked, time.Now(), std)
+	defer closeJobs(jobs)
 	if err != nil {
 		return err
 	}
@@ -51,17 +55,41 @@ func (o *runOptions) plan(file *spec.File, out io.Writer, std streams) error {
 	}
 	b.WriteByte('\n')
 	for _, j := range jobs {
-		count := "an unknown number of items"
-		if n := j.plan.Total; n >= 0 {
-			count = fmt.Sprintf("%d %s", n, plural(n, "item", "items"))
-		}
-		fmt.Fprintf(&b, "  batch %s: %s from %s -> %s\n", j.plan.Batch.Name, count, j.plan.Batch.Source.Describe(), j.path)
-		if item, ok := first(j.plan.Batch); ok {
-			fmt.Fprintf(&b, "    first item: %s %s\n", item.ID, schema.Shorten(string(spec.AppendJSON(nil, item.Inputs)), 120))
-		}
+		planBatch(&b, o, j)
 	}
 	_, err = io.WriteString(out, b.String())
 	return err
+}
+
+// planBatch says what would be run of a batch, and what of it has ended already.
+func planBatch(b *strings.Builder, o *runOptions, j *job) {
+	batch, g := j.plan.Batch, j.generation
+	count := "an unknown number of items"
+	if n := j.plan.Rows; n >= 0 {
+		count = fmt.Sprintf("%d %s", n, plural(n, "item", "items"))
+	} else if j.look.known {
+		count = fmt.Sprintf("%d %s", j.look.done, plural(j.look.done, "item", "items"))
+	}
+	fmt.Fprintf(b, "  batch %s: %s from %s -> %s\n", batch.Name, count, batch.Source.Describe(), j.path)
+	if item, ok := first(batch); ok {
+		fmt.Fprintf(b, "    first item: %s %s\n", item.ID, schema.Shorten(string(spec.AppendJSON(nil, item.Inputs)), 120))
+	}
+	if !j.resumes() {
+		return
+	}
+	if o.fresh {
+		fmt.Fprintf(b, "    --fresh moves %d results aside, and everything is run again\n", g.Tally().Items)
+		return
+	}
+	fmt.Fprintf(b, "    %s\n", j.standing())
+	if gone := g.Gone(); gone > 0 && !g.Complete && j.look.known && o.limit == 0 {
+		fmt.Fprintf(b, "    %d %s of items that the batch no longer has, and %s\n", gone, plural(gone, "result is", "results are"), plural(gone, "stays", "stay"))
+	}
+	if g.Changed && o.acceptChanged {
+		fmt.Fprintf(b, "    the pipeline has changed since; what is left is run as it is now\n")
+	} else if g.Changed {
+		fmt.Fprintf(b, "    the pipeline has changed since, so that run refuses: --accept-changed-pipeline keeps these results and runs what is left as it is now, --fresh runs everything\n")
+	}
 }
 
 func planPipeline(b *strings.Builder, file *spec.File) {

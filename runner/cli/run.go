@@ -2,18 +2,16 @@ package cli
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"log/slog"
+	"slices"
 	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
 
 	"nightshift/runner"
-	"nightshift/runner/engine"
 	"nightshift/schema"
-	"nightshift/spec"
 )
 
 // progressEvery is how often a line of progress is said where there is no terminal.
@@ -24,16 +22,27 @@ const maxConcurrency = 100_000
 
 type runOptions struct {
 	fileOptions
-	batches     []string
-	limit       int
-	output      string
-	concurrency int
-	fresh       bool
-	quiet       bool
-	logFormat   string
-	logLevel    string
-	planning    bool // nothing is going to be run
+	batches        []string
+	limit          int
+	only           []string
+	output         string
+	summary        string
+	concurrency    int
+	fresh          bool
+	acceptChanged  bool
+	retryFailed    string
+	onInterrupt    string
+	fsync          string
+	quiet          bool
+	logFormat      string
+	logLevel       string
+	planning       bool // nothing is going to be run
+	retries        bool // retryFailed was given
+	retriedClasses []string
 }
+
+// allClasses stands for --retry-failed without a class.
+const allClasses = "all"
 
 func newRun(std streams) *cobra.Command {
 	var o runOptions
@@ -42,11 +51,18 @@ func newRun(std streams) *cobra.Command {
 		Short: "run the batches of a file, and write one JSON line per item",
 		Long: `Run validates the batch file, saves its pipeline, starts a run for every item
 under the concurrency limit, and writes one JSON line per item to the results
-file. Ctrl-C lets the runs that are under way end; a second one terminates them.
+file. Run again, it goes on: items that have ended are left alone.
+
+The first Ctrl-C starts nothing more and lets the runs end that are under way, a
+second one terminates them, the third leaves at once.
 
 Exit codes: 0 all items succeeded · 1 some did not · 2 wrong usage or an invalid
-batch file · 3 stopped by a limit · 4 backend unreachable · 6 results cannot be
-written · 130 and 143 interrupted.`,
+batch file · 3 stopped by a limit · 4 backend unreachable · 5 another nightshift
+writes these results · 6 results cannot be written · 130 and 143 interrupted. They
+judge all of the results, also those that were there already.`,
+		Example: `  nightshift run batch.yaml                            run what has not ended yet
+  nightshift run batch.yaml --retry-failed=timed_out   run again what took too long
+  nightshift run batch.yaml --fresh                    move the results aside, and run everything`,
 		Args:              oneFile,
 		ValidArgsFunction: batchFileArgs,
 		RunE: func(cmd *cobra.Command, args []string) error {
@@ -57,25 +73,44 @@ written · 130 and 143 interrupted.`,
 		},
 	}
 	o.flags(cmd)
-	cmd.Flags().StringArrayVar(&o.batches, "batch", nil, "run only the batch of this `name` (may be repeated)")
-	cmd.Flags().IntVar(&o.limit, "limit", 0, "run only the first `n` items of each batch")
-	cmd.Flags().StringVarP(&o.output, "output", "o", "", "write results to this `path`, - for standard output")
+	o.whichFlags(cmd)
+	cmd.Flags().StringVar(&o.summary, "summary", "", "write the summary to this `path`, instead of summary.json beside the results")
 	cmd.Flags().IntVar(&o.concurrency, "concurrency", 0, "`n` runs in flight at once")
-	cmd.Flags().BoolVar(&o.fresh, "fresh", false, "move results that are there aside, and run everything again")
+	cmd.Flags().StringVar(&o.onInterrupt, "on-interrupt", onInterruptDrain, "what the first Ctrl-C does to runs that are under way: `drain`, terminate or detach")
+	cmd.Flags().StringVar(&o.fsync, "fsync", string(runner.FsyncGroup), "force results onto the disk: `group` (all the time, many at once), each (before one counts) or off (at the end)")
 	cmd.Flags().BoolVarP(&o.quiet, "quiet", "q", false, "say nothing but errors")
 	cmd.Flags().StringVar(&o.logFormat, "log-format", "", "log events as `text` or json, instead of progress")
 	cmd.Flags().StringVar(&o.logLevel, "log-level", "info", "log from this `level` on: debug, info, warn, error")
 	return cmd
 }
 
+// whichFlags are those that say which items are run; plan has them too.
+func (o *runOptions) whichFlags(cmd *cobra.Command) {
+	cmd.Flags().StringArrayVar(&o.batches, "batch", nil, "only the batch of this `name` (may be repeated)")
+	cmd.Flags().IntVar(&o.limit, "limit", 0, "only the first `n` items of each batch")
+	cmd.Flags().StringArrayVar(&o.only, "only", nil, "only the item of this `key` or id (may be repeated)")
+	cmd.Flags().StringVarP(&o.output, "output", "o", "", "write results to this `path`, - for standard output")
+	cmd.Flags().BoolVar(&o.fresh, "fresh", false, "move results that are there aside, and run everything again")
+	cmd.Flags().BoolVar(&o.acceptChanged, "accept-changed-pipeline", false, "keep results of the pipeline as it was, and run the rest as it is now")
+	cmd.Flags().StringVar(&o.retryFailed, "retry-failed", "", "run items again that did not succeed, or those with errors of these `classes` (timed_out,connection)")
+	cmd.Flags().Lookup("retry-failed").NoOptDefVal = allClasses
+}
+
 // validate holds the rules between flags.
 func (o *runOptions) validate(cmd *cobra.Command) error {
+	if err := o.validateWhich(cmd); err != nil {
+		return err
+	}
 	var level slog.Level
 	switch {
-	case o.limit < 0 || o.limit == 0 && cmd.Flags().Changed("limit"):
-		return fmt.Errorf("--limit must be at least 1")
 	case (o.concurrency < 1 || o.concurrency > maxConcurrency) && cmd.Flags().Changed("concurrency"):
 		return fmt.Errorf("--concurrency must be from 1 to %d", maxConcurrency)
+	case !slices.Contains(onInterrupts, o.onInterrupt):
+		return fmt.Errorf("--on-interrupt is %s, not %q", strings.Join(onInterrupts, " or "), o.onInterrupt)
+	case !slices.Contains([]runner.Fsync{runner.FsyncGroup, runner.FsyncEach, runner.FsyncOff}, runner.Fsync(o.fsync)):
+		return fmt.Errorf("--fsync is group, each or off, not %q", o.fsync)
+	case o.summary == "" && cmd.Flags().Changed("summary"):
+		return fmt.Errorf("--summary must name a file")
 	case o.logFormat != "" && o.logFormat != "text" && o.logFormat != "json":
 		return fmt.Errorf("--log-format is text or json, not %q", o.logFormat)
 	case level.UnmarshalText([]byte(o.logLevel)) != nil:
@@ -86,10 +121,22 @@ func (o *runOptions) validate(cmd *cobra.Command) error {
 	return nil
 }
 
-// job is one batch that is about to run.
-type job struct {
-	plan *runner.Plan
-	path string // of the results
+func (o *runOptions) validateWhich(cmd *cobra.Command) error {
+	o.retries = cmd.Flags().Changed("retry-failed")
+	if o.retries && o.retryFailed != allClasses {
+		o.retriedClasses = strings.FieldsFunc(o.retryFailed, func(r rune) bool { return r == ',' || r == ' ' })
+	}
+	switch {
+	case o.limit < 0 || o.limit == 0 && cmd.Flags().Changed("limit"):
+		return fmt.Errorf("--limit must be at least 1")
+	case o.retries && o.retryFailed != allClasses && len(o.retriedClasses) == 0:
+		return fmt.Errorf("--retry-failed= names no class; leave the = out to run all items again that did not succeed")
+	case o.retries && o.fresh:
+		return fmt.Errorf("--fresh runs everything again, so --retry-failed has nothing to add; give one of them")
+	case slices.Contains(o.only, ""):
+		return fmt.Errorf("--only must name an item")
+	}
+	return nil
 }
 
 func (o *runOptions) run(ctx context.Context, path string, std streams) error {
@@ -102,16 +149,23 @@ func (o *runOptions) run(ctx context.Context, path string, std streams) error {
 	if err != nil {
 		return err
 	}
-	asks, err := o.ready(file, variants(file, picked), std)
+	models, err := o.ready(file, variants(file, picked), std)
 	if err != nil {
 		return err
 	}
+	if file.Run.Stop.BudgetUSD > 0 && len(models.unpriced) > 0 {
+		return &exitError{exitUsage, models.unpriced}
+	}
+	if o.onInterrupt == onInterruptDetach { // of the backends that there are, none has runs that outlive it
+		return fmt.Errorf("--on-interrupt detach leaves runs going, but those of backend %s end with nightshift; use drain or terminate", file.Run.Backend)
+	}
 	jobs, err := o.jobs(file, picked, began, std)
+	defer closeJobs(jobs)
 	if err != nil {
 		return err
 	}
 	say := func(message string) { o.say(std, o.belowBar(std, message)) }
-	backend, release, err := o.backend(file, asks, func(message string) { o.notice(std, o.belowBar(std, message)) }, say)
+	backend, release, err := o.backend(file, models.asked, func(message string) { o.notice(std, o.belowBar(std, message)) }, say)
 	if err != nil {
 		return err
 	}
@@ -120,142 +174,8 @@ func (o *runOptions) run(ctx context.Context, path string, std streams) error {
 	if err != nil {
 		return err
 	}
-	signals := watchSignals(ctx, say)
+	signals := watchSignals(ctx, o.onInterrupt, say)
 	defer signals.stop()
-	code := exitOK
-	for i, j := range jobs {
-		j.plan.PipelineID = saved.PipelineID
-		j.plan.Drain = signals.drain
-		batchCode, err := o.runBatch(signals.ctx, j, backend, std)
-		code = gravest(code, batchCode)
-		if left := jobs[i+1:]; len(left) > 0 && (err != nil || code == exitStopped || code == exitBackend) {
-			o.say(std, fmt.Sprintf("%s not run", batchNames(left)))
-		}
-		if err != nil {
-			return &exitError{code, err}
-		}
-		if last := i == len(jobs)-1; !last && signals.interrupted() {
-			code = gravest(code, interruptCode(signals.ctx)) // batches are left, although this one ended
-			break
-		}
-		if code == exitStopped || code == exitBackend {
-			break
-		}
-	}
-	if code == exitOK {
-		return nil
-	}
-	return &exitError{code: code}
-}
-
-// batchNames lists batches for a sentence that says what they are.
-func batchNames(jobs []job) string {
-	var names []string
-	for _, j := range jobs {
-		names = append(names, j.plan.Batch.Name)
-	}
-	return fmt.Sprintf("%s %s %s", plural(len(jobs), "batch", "batches"), strings.Join(names, ", "), plural(len(jobs), "is", "are"))
-}
-
-// jobs looks at all batches before the first one is run: what is wrong with
-// the last should not be found after the first was paid for.
-func (o *runOptions) jobs(file *spec.File, picked []*spec.Batch, began time.Time, std streams) ([]job, error) {
-	concurrency := file.Run.Concurrency
-	if o.concurrency > 0 {
-		concurrency = o.concurrency
-	}
-	var deadline time.Time
-	if file.Run.Deadline > 0 {
-		deadline = began.Add(file.Run.Deadline)
-	}
-	var jobs []job
-	var refused schema.Problems
-	paths := map[string]string{}
-	for _, b := range picked {
-		path := o.resultsPath(file, b, began)
-		if path == "/dev/stdout" {
-			path = "-"
-		}
-		if err := o.checkResults(file, path); err != nil {
-			return nil, &exitError{exitUsage, err}
-		}
-		if other := paths[path]; other != "" && path != "-" && !isDevice(path) {
-			return nil, &exitError{exitUsage, fmt.Errorf("batches %s and %s would both write to %s; put {{ batch }} into --output", other, b.Name, path)}
-		}
-		paths[path] = b.Name
-		total, problems := o.scan(b, std) // last, as it reads all rows
-		refused = append(refused, problems...)
-		jobs = append(jobs, job{path: path, plan: &runner.Plan{
-			Batch:        b,
-			Generation:   runner.NewGeneration(began),
-			Total:        total,
-			Limit:        o.limit,
-			Concurrency:  concurrency,
-			Timeout:      file.Run.Timeout,
-			PollInterval: file.Run.PollInterval,
-			Retry:        file.Run.Retry,
-			FreshAnswers: o.fresh,
-			Deadline:     deadline,
-			Stdin:        std.in,
-			Redactor:     file.Redactor,
-		}})
-	}
-	if len(refused) > 0 {
-		return nil, &exitError{exitUsage, refused}
-	}
-	return jobs, nil
-}
-
-// scan counts the rows of a batch, -1 where they can be read only once. Single
-// bad rows are no reason not to run the others; the problems are.
-func (o *runOptions) scan(b *spec.Batch, std streams) (total int, problems schema.Problems) {
-	if !b.Source.Rereadable() {
-		return -1, nil
-	}
-	s := b.Scan()
-	switch {
-	case s.Fatal || s.Duplicates > 0 || s.Bad == s.Rows:
-		return 0, s.Problems
-	case s.Bad > 0:
-		o.notice(std, fmt.Sprintf("%s: %d of %d rows cannot be used and will be failed results; the first: %s", b.Name, s.Bad, s.Rows, s.Problems[0]))
-	}
-	if o.limit > 0 {
-		return min(o.limit, s.Rows), nil
-	}
-	return s.Rows, nil
-}
-
-func (o *runOptions) runBatch(ctx context.Context, j job, backend *engine.Engine, std streams) (int, error) {
-	results, err := o.openResults(j, std)
-	if err != nil {
-		return codeOf(runner.Outcome{}, err, 0), err
-	}
-	failures := &failures{}
-	summary := &runner.Summary{}
-	sinks := append(o.sinks(j, std), failures, summary)
-	outcome, err := runner.Run(ctx, j.plan, backend, results, sinks...)
-	if closeErr := results.Close(); err == nil {
-		err = closeErr
-	}
-	if !o.quiet && o.logFormat == "" {
-		failures.print(std.err, j)
-		fmt.Fprintln(std.err, summary)
-	}
-	if source, ok := errors.AsType[*runner.SourceError](err); ok {
-		err = schema.Problems{j.plan.Batch.SourceProblem(source.Err)}
-	} else if err == nil && !outcome.Left && outcome.Total() == 0 {
-		err = schema.Problems{j.plan.Batch.Empty()}
-	}
-	if outcome.Cause != nil && err == nil {
-		err = fmt.Errorf("batch %s: all runs failed alike, so no more are started: %w; %s", j.plan.Batch.Name, outcome.Cause, whatToMend[outcome.Stopped])
-		return codeOf(outcome, nil, 0), err
-	}
-	return codeOf(outcome, err, interruptCode(ctx)), err
-}
-
-// whatToMend is what a user can do about a batch whose runs all failed alike.
-var whatToMend = map[runner.StopReason]string{
-	runner.Denied:      "check the key, and what it may do",
-	runner.Unreachable: "check the address, the network, and whether the server runs",
-	runner.AllAlike:    "mend the batch file, or the address",
+	night := night{runOptions: o, file: file, backend: backend, signals: signals, std: std, summaries: summaries{path: o.summary, now: began}}
+	return night.run(jobs, saved.PipelineID)
 }

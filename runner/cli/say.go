@@ -47,7 +47,7 @@ func (o *runOptions) belowBar(std streams, message string) string {
 }
 
 // sinks are what the user sees while a batch runs.
-func (o *runOptions) sinks(j job, std streams) []runner.Sink {
+func (o *runOptions) sinks(j *job, std streams) []runner.Sink {
 	logger := o.logger(std)
 	switch {
 	case logger != nil:

@@ -3,20 +3,36 @@ package cli
 import (
 	"context"
 	"errors"
+	"fmt"
 	"os"
 	"os/signal"
 	"sync/atomic"
 	"syscall"
+
+	"nightshift/runner"
 )
+
+// What the first SIGINT does to the runs that are under way.
+const (
+	onInterruptDrain     = "drain"     // they may end
+	onInterruptTerminate = "terminate" // they are terminated
+	onInterruptDetach    = "detach"    // they go on, and the next invocation picks them up
+)
+
+var onInterrupts = []string{onInterruptDrain, onInterruptTerminate, onInterruptDetach}
 
 // signals turns what the user and the system ask for into ends of a run: the
 // first SIGINT drains, the second terminates, the third leaves at once. SIGTERM
 // terminates.
 type signals struct {
-	ctx   context.Context // done: terminate what runs
-	drain chan struct{}   // closed: start no more
-	came  atomic.Bool
-	stop  func()
+	ctx         context.Context // done: terminate what runs or, with the cause runner.ErrDetach, leave it going
+	cancel      context.CancelCauseFunc
+	drain       chan struct{} // closed: start no more
+	onInterrupt string
+	say         func(string)
+	interrupts  int
+	came        atomic.Bool
+	stop        func()
 }
 
 // terminated is the cause of a context that SIGTERM ended.
@@ -27,9 +43,9 @@ func (terminated) Error() string { return "terminated" }
 // watchSignals begins to handle signals, SIGINT also where it was inherited as
 // ignored, as it is under cron and in the background of a shell. A terminal that
 // is closed (SIGHUP) terminates, unless nohup has asked to ignore that.
-func watchSignals(parent context.Context, say func(string)) *signals {
-	ctx, cancel := context.WithCancelCause(parent)
-	s := &signals{ctx: ctx, drain: make(chan struct{})}
+func watchSignals(parent context.Context, onInterrupt string, say func(string)) *signals {
+	s := &signals{drain: make(chan struct{}), onInterrupt: onInterrupt, say: say}
+	s.ctx, s.cancel = context.WithCancelCause(parent)
 	received := make(chan os.Signal, 4)
 	signal.Notify(received, syscall.SIGINT, syscall.SIGTERM)
 	if !signal.Ignored(syscall.SIGHUP) {
@@ -39,28 +55,17 @@ func watchSignals(parent context.Context, say func(string)) *signals {
 	s.stop = func() {
 		signal.Stop(received)
 		close(done)
-		cancel(nil)
+		s.cancel(nil)
 	}
 	go func() {
-		interrupts := 0
 		for {
 			select {
 			case sig := <-received:
 				s.came.Store(true)
-				if sig != syscall.SIGINT {
-					say("nightshift: terminated: ending the runs that are under way")
-					cancel(terminated{})
-					continue
-				}
-				switch interrupts++; interrupts {
-				case 1:
-					close(s.drain)
-					say("nightshift: interrupted: no more runs are started, those under way may end; interrupt again to terminate them")
-				case 2:
-					say("nightshift: interrupted again: terminating the runs that are under way")
-					cancel(nil)
-				default:
-					os.Exit(exitInterrupt)
+				if sig == syscall.SIGINT {
+					s.interrupt()
+				} else {
+					s.terminate()
 				}
 			case <-done:
 				return
@@ -68,6 +73,36 @@ func watchSignals(parent context.Context, say func(string)) *signals {
 		}
 	}()
 	return s
+}
+
+func (s *signals) interrupt() {
+	s.interrupts++
+	switch {
+	case s.interrupts == 1 && s.onInterrupt == onInterruptDrain:
+		close(s.drain)
+		s.say("nightshift: interrupted: no more runs are started, those under way may end; interrupt again to terminate them")
+	case s.interrupts == 1 && s.onInterrupt == onInterruptDetach:
+		s.say("nightshift: interrupted: the runs that are under way are left going; run again to pick them up")
+		s.cancel(runner.ErrDetach)
+	case s.interrupts == 1:
+		s.say("nightshift: interrupted: terminating the runs that are under way")
+		s.cancel(nil)
+	case s.interrupts == 2 && s.onInterrupt == onInterruptDrain:
+		s.say("nightshift: interrupted again: terminating the runs that are under way")
+		s.cancel(nil)
+	default:
+		os.Exit(exitInterrupt)
+	}
+}
+
+func (s *signals) terminate() {
+	if s.onInterrupt == onInterruptDetach {
+		s.say("nightshift: terminated: the runs that are under way are left going; run again to pick them up")
+		s.cancel(fmt.Errorf("%w, %w", terminated{}, runner.ErrDetach))
+		return
+	}
+	s.say("nightshift: terminated: ending the runs that are under way")
+	s.cancel(terminated{})
 }
 
 // interrupted tells whether a signal came.

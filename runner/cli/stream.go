@@ -66,12 +66,12 @@ func (o *streamOptions) stream(ctx context.Context, path string, std streams) er
 	if err != nil {
 		return &exitError{exitUsage, err}
 	}
-	asks, err := o.ready(file, variants(file, nil), std)
+	models, err := o.ready(file, variants(file, nil), std)
 	if err != nil {
 		return err
 	}
 	say := func(message string) { fmt.Fprintln(std.err, message) }
-	backend, release, err := o.backend(file, asks, say, say)
+	backend, release, err := o.backend(file, models.asked, say, say)
 	if err != nil {
 		return err
 	}
@@ -80,7 +80,7 @@ func (o *streamOptions) stream(ctx context.Context, path string, std streams) er
 	if err != nil {
 		return err
 	}
-	signals := watchSignals(ctx, func(string) { say("nightshift: interrupted: the run is terminated") })
+	signals := watchSignals(ctx, onInterruptTerminate, func(string) { say("nightshift: interrupted: the run is terminated") })
 	defer signals.stop()
 	ctx, cancel := context.WithCancel(signals.ctx)
 	defer cancel()
@@ -98,7 +98,7 @@ func (o *streamOptions) stream(ctx context.Context, path string, std streams) er
 	handle, status, err := runner.Stream(ctx, &runner.Single{
 		PipelineID: saved.PipelineID,
 		Inputs:     inputs,
-		Options:    runner.StartOptions{FreshAnswers: o.fresh},
+		Options:    runner.StartOptions{AnswersSince: o.answersSince()},
 		Timeout:    file.Run.Timeout,
 		Retry:      file.Run.Retry,
 		Waiting: func(pause time.Duration, cause error) {
@@ -181,4 +181,12 @@ func (o *streamOptions) given(p *spec.Pipeline) (runner.Inputs, error) {
 type shower interface {
 	chunk(c runner.Chunk)
 	end(h runner.Handle, status runner.Status) error
+}
+
+// answersSince is when answers of models must have been kept to be read.
+func (o *streamOptions) answersSince() time.Time {
+	if o.fresh {
+		return time.Now()
+	}
+	return time.Time{}
 }

@@ -58,7 +58,7 @@ func (o *fileOptions) validate(path string, std streams, quiet bool) error {
 			more = ", and those that can be read once only"
 			continue
 		}
-		s := b.Scan()
+		s := b.Scan(nil)
 		problems = append(problems, s.Problems...)
 		items += s.Rows
 	}

@@ -32,6 +32,7 @@ type Engine struct {
 	prices *llm.PriceList
 	dir    string
 	nonce  string
+	log    func(message string)
 
 	mu        sync.Mutex
 	pipelines map[string]*saved // by id
@@ -61,17 +62,23 @@ type Options struct {
 	Dir    string                           // folder that paths of images are relative to; "": no files are read
 	Cache  *llm.Cache                       // answers of models that are kept; nil: none are
 	Prices map[string]spec.Price            // of models, beside those that are known
-	Log    func(message string)             // takes what is worth a line; nil: nobody
+	Log    func(message string)             // takes what is worth a line, and the stacks of panics; nil: nobody
 	Warn   func(message string)             // takes what will cost something; nil: as Log
+
+	RequestsPerMinute int // calls of all models together; 0: any number
 }
 
 // New makes an engine without pipelines.
 func New(o Options) *Engine {
 	var nonce [4]byte
 	_, _ = rand.Read(nonce[:]) // never fails
+	if o.Log == nil {
+		o.Log = func(string) {}
+	}
 	return &Engine{
+		log:       o.Log,
 		http:      newHTTPClient(),
-		models:    llm.New(llm.Options{Env: o.Env, Cache: o.Cache, Log: o.Log, Warn: o.Warn}),
+		models:    llm.New(llm.Options{Env: o.Env, Cache: o.Cache, Log: o.Log, Warn: o.Warn, RequestsPerMinute: o.RequestsPerMinute}),
 		prices:    llm.NewPriceList(o.Prices),
 		dir:       o.Dir,
 		nonce:     hex.EncodeToString(nonce[:]),
@@ -126,7 +133,7 @@ func (e *Engine) start(pipelineID string, in runner.Inputs, opts runner.StartOpt
 	if err != nil {
 		return runner.Handle{}, &runner.InputError{Err: err}
 	}
-	r.fresh = opts.FreshAnswers
+	r.answersSince, r.log = opts.AnswersSince, e.log
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	e.started++

@@ -3,7 +3,6 @@ package engine
 import (
 	"context"
 	"errors"
-	"regexp"
 	"strings"
 	"testing"
 	"testing/synctest"
@@ -228,25 +227,6 @@ func TestRunsAreForgotten(t *testing.T) {
 			t.Errorf("%v, %v; the last run is to be known", status, err)
 		}
 	})
-}
-
-func TestPanicIsAnErrorOfTheRun(t *testing.T) {
-	t.Parallel()
-	for _, blocking := range []bool{false, true} {
-		e := New(Options{})
-		id := save(t, e, echoNodes)
-		inject(e, id, "t", func(*call) error { panic("boom") })
-		e.pipelines[id].program.blocks = blocking
-		nodeOf(e, id, "t").blocking = blocking
-		status, err := e.Wait(t.Context(), start(t, e, id, runner.Inputs{"in": "x"}))
-		if err != nil || status.State != runner.Failed {
-			t.Fatalf("%v, %v; want failed", status, err)
-		}
-		message := regexp.MustCompile(`:\d+\)`).ReplaceAllString(status.Err.Error(), ")")
-		if message != "node t (text): internal error: boom (in nightshift/runner/engine.TestPanicIsAnErrorOfTheRun.func1); please report it" {
-			t.Errorf("%v; want the panic and where it was", status.Err)
-		}
-	}
 }
 
 func nodeOf(e *Engine, id, name string) *node {

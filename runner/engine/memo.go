@@ -56,10 +56,10 @@ func each[T any](c *call, m memo, n int, work func(c *call, i int) (T, error)) (
 	part.ctx, part.usage = ctx, nil
 	one := func(i int) {
 		own := part
-		err := protect(&node{step: func(c *call) (err error) {
+		err := own.protect(c.node, func(c *call) (err error) {
 			k.values[i], err = work(c, i)
 			return err
-		}}, &own)
+		})
 
 		mu.Lock()
 		defer mu.Unlock()

@@ -265,14 +265,18 @@ func TestEachProperty(t *testing.T) {
 // A bug in the work on one item is an error of the node, not the end of all.
 func TestEachPanics(t *testing.T) {
 	t.Parallel()
-	c := &call{ctx: t.Context(), run: &run{values: make([]any, 1)}}
+	var log []string
+	c := &call{ctx: t.Context(), node: &node{name: "n", typ: "x"}, run: &run{values: make([]any, 1), log: func(m string) { log = append(log, m) }}}
 	_, err := each(c, 0, 3, func(_ *call, i int) (int, error) {
 		if i == 1 {
 			panic("oh")
 		}
 		return 0, nil
 	})
-	if err == nil || !strings.HasPrefix(err.Error(), "element 1: internal error: oh (in nightshift/runner/engine.TestEachPanics") {
+	if err == nil || !strings.HasPrefix(err.Error(), "element 1: panicked: oh (in nightshift/runner/engine.TestEachPanics") {
 		t.Errorf("error: %v", err)
+	}
+	if len(log) != 1 || !strings.HasPrefix(log[0], "node n (x) panicked: oh (in ") {
+		t.Errorf("log: %q", log)
 	}
 }

@@ -4,9 +4,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"slices"
 	"strconv"
-	"strings"
 	"sync/atomic"
 	"unicode/utf8"
 
@@ -51,6 +49,7 @@ func (s *setup) model(fixed string) *model {
 	}
 	s.refuseSwitches()
 	m.check(s)
+	m.checkPrice(s)
 	return m
 }
 
@@ -68,69 +67,12 @@ func (m *model) settings() []input {
 	}
 }
 
-// check looks at what is written down, before there is a run.
-func (m *model) check(s *setup) {
-	if m.literal(m.settings()...) && !m.checkSettings(s) {
-		return
-	}
-	if !m.literal(m.provider, m.apiKey) {
-		s.keep(m.client.Keys()...)
-		return
-	}
-	r := llm.Request{Provider: m.asked(&call{}), APIKey: m.apiKey.text(&call{})}
-	key, err := m.client.Key(r)
-	if err != nil {
-		s.program.needs.Missing = append(s.program.needs.Missing, s.spec.Problem("provider", "node %s (%s): %v", s.spec.Name, s.spec.Type, err))
-	}
-	s.keep(key)
-}
-
-// literal tells whether inputs are written down, without references.
-func (m *model) literal(inputs ...input) bool {
-	return !slices.ContainsFunc(inputs, func(in input) bool {
-		_, plain := in.literal()
-		return !plain
-	})
-}
-
-func (m *model) checkSettings(s *setup) bool {
-	r, err := m.request(&call{})
-	if err == nil {
-		err = m.client.Check(r)
-	}
-	if err != nil {
-		s.refuse(m.named(s, err), "node %s (%s): %v", s.spec.Name, s.spec.Type, err)
-		return false
-	}
-	return true
-}
-
-// keep notes keys that must not be written anywhere.
-func (s *setup) keep(keys ...string) {
-	for _, key := range keys {
-		if key != "" && !slices.Contains(s.program.needs.Keys, key) {
-			s.program.needs.Keys = append(s.program.needs.Keys, key)
-		}
-	}
-}
-
 // asked is the provider.
 func (m *model) asked(c *call) string {
 	if m.fixedProvider != "" {
 		return m.fixedProvider
 	}
 	return m.provider.text(c)
-}
-
-// named gives the input that a message about the settings names, so that it can
-// be shown at its place.
-func (m *model) named(s *setup, err error) string {
-	for _, in := range m.settings() {
-		if _, given := s.spec.Inputs[in.name]; given && in.name != "provider" && in.name != "model" && strings.Contains(err.Error(), in.name) {
-			return in.name
-		}
-	}
-	return "provider"
 }
 
 // request makes what is asked of the settings; the question itself is added by
@@ -256,7 +198,7 @@ func (m *model) fits(r llm.Request) func(text string) error {
 // piece by piece, as the output of that name; "" tells them nothing before the
 // node has ended. check says why an answer is of no use.
 func (m *model) ask(c *call, r llm.Request, output string, check func(text string) error) (llm.Answer, error) {
-	how := llm.Call{Fresh: c.run.fresh, Check: check}
+	how := llm.Call{Since: c.run.answersSince, Check: check}
 	shown := 0
 	if w := c.run.watcher; w != nil && r.Stream && output != "" {
 		how.Text = func(piece string) {

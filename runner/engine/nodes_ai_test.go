@@ -7,6 +7,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"nightshift/runner"
 	"nightshift/schema"
@@ -193,7 +194,7 @@ func TestUsage(t *testing.T) {
 			}{
 				{"first", runner.StartOptions{}, 1, paid},
 				{"again", runner.StartOptions{}, 1, &runner.Usage{Cached: true}},
-				{"fresh", runner.StartOptions{FreshAnswers: true}, 2, paid},
+				{"fresh", runner.StartOptions{AnswersSince: time.Now().Add(time.Minute)}, 2, paid},
 			} {
 				h, err := e.Start(t.Context(), id, runner.Inputs{"in": "hello"}, c.opts)
 				if err != nil {
@@ -283,6 +284,51 @@ func TestLacks(t *testing.T) {
 		status := wait(t, e, start(t, e, save(t, e, aiPipeline(typ)), runner.Inputs{"in": "hello"}))
 		if status.State != runner.Failed || !strings.Contains(fmt.Sprint(status.Err), "OPENAI_API_KEY") {
 			t.Errorf("%s: a run without a key: %+v", typ, status)
+		}
+	}
+}
+
+func TestUnpriced(t *testing.T) {
+	t.Parallel()
+	e := newModel(t, always("")).engine(t, Options{Prices: map[string]spec.Price{"openai/mine": {}, "yours": {Input: 1}}})
+	unpriced := func(node string) string {
+		t.Helper()
+		p := parsePipeline(t, `
+			in: {type: input}
+			n: `+node+`
+			out: {type: output, inputs: {value: "{{ n.complete }}"}}
+		`)
+		if problems := e.Check(p); len(problems) > 0 {
+			t.Fatalf("%s: %v", node, problems)
+		}
+		var lines []string
+		for _, problem := range e.Needs(p).Unpriced {
+			lines = append(lines, fmt.Sprintf("%d:%d: %s", problem.Line, problem.Col, problem.Message))
+		}
+		return strings.Join(lines, "\n")
+	}
+	for _, c := range []struct{ inputs, want string }{
+		{`provider: openai, model: gpt-4o`, ``},
+		{`provider: openai, model: mine`, ``},
+		{`provider: custom, model: yours`, ``},
+		{`provider: openai, model: foo`, `6:65: node n (llm): model openai/foo has no known price, so run.stop.budget.usd cannot be kept; give run.prices`},
+		{`provider: custom, model: mine`, `6:65: node n (llm): model custom/mine has no known price, so run.stop.budget.usd cannot be kept; give run.prices`},
+		{`provider: openai, model: "{{ in.text }}"`, `6:65: node n (llm): which model it asks is known only when it runs, so run.stop.budget.usd cannot be kept; write model out`},
+		{`provider: "{{ in.text }}", model: gpt-4o`, `6:50: node n (llm): which model it asks is known only when it runs, so run.stop.budget.usd cannot be kept; write provider out`},
+		{`provider: openai, model: gpt-4o, finetuned_model: foo`, ``},
+		{`provider: openai, model: foo, use_finetuned_model: true, finetuned_model: mine`, ``},
+		{`provider: openai, model: gpt-4o, use_finetuned_model: true, finetuned_model: foo`, `6:117: node n (llm): model openai/foo has no known price, so run.stop.budget.usd cannot be kept; give run.prices`},
+		{`provider: openai, model: gpt-4o, use_finetuned_model: "{{ in.text }}", finetuned_model: foo`, `6:94: node n (llm): which model it asks is known only when it runs, so run.stop.budget.usd cannot be kept; write use_finetuned_model out`},
+	} {
+		same(t, c.inputs, unpriced("{type: llm, inputs: {prompt: P, "+c.inputs+"}}"), c.want)
+	}
+	for _, typ := range slices.Sorted(maps.Keys(aiNodes)) { // all that ask a model say so
+		text := strings.Replace(aiNodes[typ].inputs, "model: gpt-4o", "model: foo", 1)
+		if typ == "extract_data" {
+			text += ", provider: openai, model: foo"
+		}
+		if got := unpriced("{type: " + typ + ", inputs: {" + text + "}}"); !strings.Contains(got, "node n ("+typ+"): model openai/foo has no known price") {
+			t.Errorf("%s: %s", typ, got)
 		}
 	}
 }

@@ -23,9 +23,10 @@ type program struct {
 
 // Needs is what the runs of a pipeline need.
 type Needs struct {
-	Missing schema.Problems // what is not there, such as keys, each at the node that needs it
-	Keys    []string        // that are sent, and must not be written anywhere
-	Models  bool            // whether models are asked
+	Missing  schema.Problems // what is not there, such as keys, each at the node that needs it
+	Unpriced schema.Problems // models without a known price, each at the node that asks it: no budget can be kept with them
+	Keys     []string        // that are sent, and must not be written anywhere
+	Models   bool            // whether models are asked
 }
 
 type programInput struct {

@@ -5,9 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"maps"
-	"runtime"
 	"slices"
-	"strings"
 	"time"
 
 	"nightshift/runner"
@@ -25,15 +23,17 @@ type run struct {
 	outputs   map[string]any
 	ctx       context.Context
 	cancel    context.CancelFunc
-	ended     chan ending // of blocking nodes; nil where the program has none
+	working   int         // blocking nodes that are under way
+	ended     chan ending // of these; nil where the program has none
 	next      []int       // nodes to begin with: the roots or, of a suspended run, the refused ones
 	refusals  []error     // of the run's suspension: what each of the nodes in next met
 	refusedAt time.Time   // the last of them
 	usage     *runner.Usage
 	phase     *phase // what it is at; belongs to the engine
 
-	fresh   bool     // models are asked also where an answer was kept
-	watcher *watcher // nil: nobody watches
+	answersSince time.Time            // answers of models that were kept before are not read; zero: all are
+	watcher      *watcher             // nil: nobody watches
+	log          func(message string) // takes the stacks of panics
 }
 
 // phase is a run from its start, or from being resumed, until it ends or is
@@ -119,7 +119,7 @@ func unknownInput(p *program, in runner.Inputs) error {
 // execute works on the run until it ends, or until nothing can go on but nodes
 // whose calls were refused.
 func (r *run) execute() runner.Status {
-	err := r.nodes()
+	err := r.protected()
 	status := runner.Status{Usage: r.usage}
 	switch {
 	case err == nil && r.refusals != nil:
@@ -137,6 +137,27 @@ func (r *run) execute() runner.Status {
 	return status
 }
 
+// protected works off the nodes. What panics beside them, in the engine itself or
+// in whoever watches, ends this run only.
+func (r *run) protected() (err error) {
+	defer func() {
+		for r.working > 0 { // after a panic: nothing may work on a run that has ended
+			r.cancel()
+			r.take(<-r.ended)
+		}
+	}()
+	defer r.recovered(nil, &err)
+	return r.nodes()
+}
+
+// take takes a blocking node for ended.
+func (r *run) take(end ending) {
+	r.working--
+	if end.usage != nil {
+		r.usage = r.usage.Add(*end.usage)
+	}
+}
+
 // nodes works off the nodes that are ready. The first error ends the run, when
 // the blocking nodes that are under way have ended too.
 func (r *run) nodes() (failure error) {
@@ -144,22 +165,18 @@ func (r *run) nodes() (failure error) {
 	var buf [64]int
 	ready := append(buf[:0], r.next...)
 	r.next, r.refusals = nil, nil
-	working := 0
-	for len(ready) > 0 || working > 0 {
+	for len(ready) > 0 || r.working > 0 {
 		if failure == nil {
 			failure = r.ctx.Err()
 		}
 		if failure != nil { // nothing more is begun, also not what a late success made ready
-			if ready = ready[:0]; working == 0 {
+			if ready = ready[:0]; r.working == 0 {
 				return failure
 			}
 		}
 		if len(ready) == 0 {
 			end := <-r.ended // also on a cancellation: they all hear of it
-			working--
-			if end.usage != nil {
-				r.usage = r.usage.Add(*end.usage)
-			}
+			r.take(end)
 			ready = r.finish(end.node, end.err, ready, &failure)
 			continue
 		}
@@ -170,15 +187,15 @@ func (r *run) nodes() (failure error) {
 			r.skipped[i] = true
 			ready = r.release(n, ready)
 		case n.blocking:
-			working++
+			r.working++
 			go func() {
 				own := *c
 				own.node = n
-				err := protect(n, &own)
+				err := own.protect(n, n.step)
 				r.ended <- ending{i, err, own.usage}
 			}()
 		default:
-			ready = r.finish(i, protect(n, c), ready, &failure)
+			ready = r.finish(i, c.protect(n, n.step), ready, &failure)
 		}
 	}
 	return failure
@@ -255,28 +272,4 @@ func (r *run) skips(n *node) bool {
 		return false
 	}
 	return !slices.ContainsFunc(n.fallbacks, func(source int) bool { return !r.skipped[source] })
-}
-
-// panicked names the function that panicked: the first on the stack that is
-// not of the runtime.
-func panicked() string {
-	callers := make([]uintptr, 16)
-	frames := runtime.CallersFrames(callers[:runtime.Callers(4, callers)]) // above: Callers, panicked, the deferred function, panic
-	for {
-		frame, more := frames.Next()
-		if !strings.HasPrefix(frame.Function, "runtime.") || !more {
-			return fmt.Sprintf("%s:%d", frame.Function, frame.Line)
-		}
-	}
-}
-
-// protect keeps a bug in one node from ending the process, and with it all
-// other runs.
-func protect(n *node, c *call) (err error) {
-	defer func() {
-		if r := recover(); r != nil {
-			err = fmt.Errorf("internal error: %v (in %s); please report it", r, panicked())
-		}
-	}()
-	return n.step(c)
 }

@@ -47,20 +47,21 @@ type put struct {
 
 var errClosed = errors.New("the cache is closed")
 
-// Get gives the answer that was kept under a key. Whatever is wrong with the
-// file counts as no answer: the model can be asked.
-func (c *Cache) Get(key Key) (Answer, bool) {
+// Get gives the answer that was kept under a key, if it was not kept before
+// since. Whatever is wrong with the file counts as no answer: the model can be
+// asked.
+func (c *Cache) Get(key Key, since time.Time) (Answer, bool) {
 	if c == nil {
 		return Answer{}, false
 	}
 	var (
-		from      source
-		kept, sum int64
-		a         = Answer{FromCache: true}
+		from             source
+		kept, nanos, sum int64
+		a                = Answer{FromCache: true}
 	)
 	err := c.get.QueryRowContext(context.Background(), key[:]).
-		Scan(&from.provider, &from.model, &a.InputTokens, &a.CachedInputTokens, &a.OutputTokens, &kept, &sum, &a.Text)
-	if err != nil || kept < c.oldest() || sum != checksum(key, a) {
+		Scan(&from.provider, &from.model, &a.InputTokens, &a.CachedInputTokens, &a.OutputTokens, &kept, &nanos, &sum, &a.Text)
+	if err != nil || kept < c.oldest() || time.UnixMilli(kept).Add(time.Duration(nanos)).Before(since) || sum != checksum(key, a) {
 		return Answer{}, false
 	}
 	c.mu.Lock()
@@ -165,11 +166,11 @@ func (c *Cache) commit(group []*put) error {
 		return err
 	}
 	defer func() { _ = tx.Rollback() }() // does nothing after a commit
-	insert, now := tx.StmtContext(ctx, c.put), time.Now().UnixMilli()
+	insert, now := tx.StmtContext(ctx, c.put), time.Now()
 	for _, p := range group {
 		a := p.answer
 		_, err := insert.ExecContext(ctx, p.key[:], p.from.provider, p.from.model,
-			a.InputTokens, a.CachedInputTokens, a.OutputTokens, now, checksum(p.key, a), a.Text)
+			a.InputTokens, a.CachedInputTokens, a.OutputTokens, now.UnixMilli(), now.Nanosecond()%1e6, checksum(p.key, a), a.Text)
 		if err != nil {
 			return err
 		}

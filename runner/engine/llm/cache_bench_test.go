@@ -5,6 +5,7 @@ import (
 	"strings"
 	"sync/atomic"
 	"testing"
+	"time"
 )
 
 // benchAnswer is of a usual size.
@@ -49,7 +50,7 @@ func BenchmarkCacheGet(b *testing.B) {
 	b.SetParallelism(32)
 	b.RunParallel(func(pb *testing.PB) {
 		for pb.Next() {
-			if _, ok := c.Get(cacheKey(int(n.Add(1)) * 7919 % answers)); !ok {
+			if _, ok := c.Get(cacheKey(int(n.Add(1))*7919%answers), time.Time{}); !ok {
 				b.Error("not found")
 			}
 		}

@@ -21,7 +21,7 @@ import (
 // The format of the file. A change of the tables takes a new number, and code
 // that brings files of earlier numbers up to it.
 const (
-	cacheFormat      = 1
+	cacheFormat      = 2
 	cacheApplication = 0x4e534143 // marks the file as ours: "NSAC"
 	cacheTables      = `
 create table if not exists answers (
@@ -34,7 +34,8 @@ create table if not exists answers (
 	output_tokens       integer not null,
 	kept                integer not null, -- when, in milliseconds since 1970
 	checksum            integer not null,
-	text                text    not null  -- last: the other columns are read without it
+	text                text    not null, -- behind what is counted, which is read without it
+	kept_nanos          integer not null default 0 -- nanoseconds past kept
 ) strict;
 create index if not exists answers_by_age on answers (kept);
 create table if not exists uses (
@@ -44,11 +45,14 @@ create table if not exists uses (
 	primary key (provider, model)
 ) strict, without rowid;`
 
-	getAnswer = `select provider, model, input_tokens, cached_input_tokens, output_tokens, kept, checksum, text from answers where key = ?`
-	putAnswer = `insert into answers (key, provider, model, input_tokens, cached_input_tokens, output_tokens, kept, checksum, text)
-values (?, ?, ?, ?, ?, ?, ?, ?, ?) on conflict (key) do update set provider = excluded.provider, model = excluded.model,
+	// Format 1 had no kept_nanos. To add it takes no time, however large the file is.
+	addNanos = `alter table answers add column kept_nanos integer not null default 0;`
+
+	getAnswer = `select provider, model, input_tokens, cached_input_tokens, output_tokens, kept, kept_nanos, checksum, text from answers where key = ?`
+	putAnswer = `insert into answers (key, provider, model, input_tokens, cached_input_tokens, output_tokens, kept, kept_nanos, checksum, text)
+values (?, ?, ?, ?, ?, ?, ?, ?, ?, ?) on conflict (key) do update set provider = excluded.provider, model = excluded.model,
 input_tokens = excluded.input_tokens, cached_input_tokens = excluded.cached_input_tokens, output_tokens = excluded.output_tokens,
-kept = excluded.kept, checksum = excluded.checksum, text = excluded.text`
+kept = excluded.kept, kept_nanos = excluded.kept_nanos, checksum = excluded.checksum, text = excluded.text`
 	countUses = `insert into uses values (?, ?, ?) on conflict do update set times = times + excluded.times`
 )
 
@@ -181,12 +185,25 @@ func (c *Cache) prepare(busy time.Duration) error {
 		return err
 	}
 	defer func() { _ = tx.Rollback() }() // does nothing after a commit
-	if empty {
-		if _, err := tx.ExecContext(ctx, fmt.Sprintf("%s\npragma application_id = %d;\npragma user_version = %d", cacheTables, cacheApplication, cacheFormat)); err != nil {
-			return err
-		}
+	if err := bringUp(ctx, tx); err != nil {
+		return err
 	}
 	return tx.Commit()
+}
+
+// bringUp makes the tables where there are none, and brings those of an earlier
+// format up to date. Nobody else can have begun to do so since the transaction began.
+func bringUp(ctx context.Context, tx *sql.Tx) error {
+	var format int
+	if err := tx.QueryRowContext(ctx, "pragma user_version").Scan(&format); err != nil || format == cacheFormat {
+		return err
+	}
+	change := cacheTables
+	if format > 0 {
+		change = addNanos
+	}
+	_, err := tx.ExecContext(ctx, fmt.Sprintf("%s\npragma application_id = %d;\npragma user_version = %d", change, cacheApplication, cacheFormat))
+	return err
 }
 
 // setModes sets what stays with an empty file.

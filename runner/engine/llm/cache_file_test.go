@@ -106,7 +106,7 @@ func TestOpenCacheSaysWhatIsWrong(t *testing.T) {
 		{"newer", func(t *testing.T, path string) {
 			filled(t, path)
 			sqlOn(t, path, "pragma user_version = 9").Close()
-		}, "it has format 9, and this version of nightshift knows none above 1"},
+		}, "it has format 9, and this version of nightshift knows none above 2"},
 		{"other program", func(t *testing.T, path string) {
 			sqlOn(t, path, "create table mine (a text)", "insert into mine values ('precious')").Close()
 		}, "it is a database of another program"},

@@ -95,15 +95,15 @@ func TestCacheClear(t *testing.T) {
 		put(0)
 		time.Sleep(48 * time.Hour)
 		put(n)
-		if _, ok := c.Get(cacheKey(n)); !ok {
+		if _, ok := c.Get(cacheKey(n), time.Time{}); !ok {
 			t.Error("it is not there")
 		}
 		all := clear(72*time.Hour, 0)
 		half := clear(24*time.Hour, n)
-		if _, ok := c.Get(cacheKey(0)); ok {
+		if _, ok := c.Get(cacheKey(0), time.Time{}); ok {
 			t.Error("an old answer is still there")
 		}
-		if _, ok := c.Get(cacheKey(n)); !ok {
+		if _, ok := c.Get(cacheKey(n), time.Time{}); !ok {
 			t.Error("a new answer has gone")
 		}
 		if half > all*6/10 {
@@ -137,7 +137,7 @@ func TestCacheClearWhileInUse(t *testing.T) {
 					return
 				default:
 					mustPut(t, c, i)
-					c.Get(cacheKey(i / 2))
+					c.Get(cacheKey(i/2), time.Time{})
 				}
 			}
 		})

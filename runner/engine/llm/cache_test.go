@@ -67,7 +67,7 @@ func wantKept(t testing.TB, c *Cache, n int) {
 	t.Helper()
 	wanted := answerOf(n)
 	wanted.FromCache = true
-	got, ok := c.Get(cacheKey(n))
+	got, ok := c.Get(cacheKey(n), time.Time{})
 	if diff := cmp.Diff(wanted, got); !ok || diff != "" {
 		t.Errorf("answer %d: found %v (-want +got):\n%s", n, ok, diff)
 	}
@@ -75,7 +75,7 @@ func wantKept(t testing.TB, c *Cache, n int) {
 
 func wantMissing(t testing.TB, c *Cache, n int) {
 	t.Helper()
-	if got, ok := c.Get(cacheKey(n)); ok || got != (Answer{}) {
+	if got, ok := c.Get(cacheKey(n), time.Time{}); ok || got != (Answer{}) {
 		t.Errorf("answer %d: found %v %v, wanted none", n, ok, got)
 	}
 }
@@ -97,7 +97,7 @@ func TestCacheKeepsAnswers(t *testing.T) {
 	if err := c.Put(context.Background(), cacheKey(1), asked, answerOf(2)); err != nil {
 		t.Fatal(err)
 	}
-	if got, _ := c.Get(cacheKey(1)); got.Text != "answer 2" {
+	if got, _ := c.Get(cacheKey(1), time.Time{}); got.Text != "answer 2" {
 		t.Errorf("after a second put under the key: %q", got.Text)
 	}
 	mustPut(t, c, 1)
@@ -169,6 +169,72 @@ func TestCacheForgetsOldAnswers(t *testing.T) {
 	})
 }
 
+// What is not old is told to the nanosecond: a run that is begun anew, or resumed,
+// begins within the same millisecond as answers before it.
+func TestCacheKeptSince(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		c := newTestCache(t)
+		time.Sleep(123_456_789)
+		var kept []time.Time
+		for i := range 3 {
+			kept = append(kept, time.Now())
+			mustPut(t, c, i)
+			time.Sleep(2 * time.Nanosecond)
+		}
+		for reopened := range 2 {
+			for i, at := range kept {
+				for since, wanted := range map[time.Time]bool{{}: true, at.Add(-1): true, at: true, at.Add(1): false, at.Add(time.Hour): false} {
+					if _, found := c.Get(cacheKey(i), since); found != wanted {
+						t.Errorf("answer %d, kept at %v, since %v: found %v; opened %d times", i, at, since, found, reopened+1)
+					}
+				}
+			}
+			c.Close()
+			c = openTestCache(t, c.path, 0)
+		}
+		since := time.Now()
+		time.Sleep(time.Nanosecond)
+		mustPut(t, c, 0) // it is of now, whatever was there before
+		if _, found := c.Get(cacheKey(0), since); !found {
+			t.Error("an answer that took the place of an old one is taken for the old one")
+		}
+	})
+}
+
+// A file of the format before this one is read, and written on.
+func TestCacheOfAnEarlierFormat(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "answers.db")
+	old := openTestCache(t, path, 0)
+	fillCache(t, old, 20)
+	old.Close()
+	sqlOn(t, path, "alter table answers drop column kept_nanos", "pragma user_version = 1").Close()
+	var wg sync.WaitGroup
+	for i := range 4 { // of several that open it at once, one brings it up
+		wg.Go(func() {
+			c, err := openCache(path, time.Hour, busyTimeout)
+			if err != nil {
+				t.Error(err)
+				return
+			}
+			defer c.Close()
+			wantKept(t, c, i)
+			mustPut(t, c, 100+i)
+			wantKept(t, c, 100+i)
+		})
+	}
+	wg.Wait()
+	c := openTestCache(t, path, 0)
+	for i := range 20 {
+		wantKept(t, c, i)
+	}
+	if _, found := c.Get(cacheKey(1), time.Now()); found {
+		t.Error("an old answer is taken for a new one")
+	}
+	if s, err := c.Stats(); err != nil || s.Answers != 24 {
+		t.Errorf("%+v, %v", s, err)
+	}
+}
+
 // While one group is held up, all others wait for the next, which takes them in
 // one transaction. The bubble also shows that Close leaves no goroutine behind.
 func TestCacheGroupsPuts(t *testing.T) {
@@ -222,7 +288,7 @@ func TestCacheCloseWaitsForPuts(t *testing.T) {
 	wg.Wait()
 	c = openTestCache(t, c.path, 0)
 	for i, ok := range kept {
-		if _, found := c.Get(cacheKey(i)); found != ok {
+		if _, found := c.Get(cacheKey(i), time.Time{}); found != ok {
 			t.Errorf("answer %d: kept %v, found %v", i, ok, found)
 		}
 	}
@@ -265,7 +331,7 @@ func TestCacheProperty(t *testing.T) {
 		keys := rapid.SliceOfN(rapid.IntRange(begin, begin+9), len(answers), len(answers)).Draw(t, "keys")
 		workers := rapid.IntRange(1, 8).Draw(t, "workers")
 		check := func(key int, must bool) {
-			got, ok := c.Get(cacheKey(key))
+			got, ok := c.Get(cacheKey(key), time.Time{})
 			if !ok {
 				if must {
 					t.Errorf("key %d is not found", key)

@@ -1,11 +1,11 @@
 package llm
 
 import (
+	"cmp"
 	"context"
 	"crypto/sha256"
 	"errors"
 	"fmt"
-	"net"
 	"net/http"
 	"os"
 	"strings"
@@ -22,6 +22,8 @@ type Options struct {
 	HTTP  *http.Client                     // nil: one of its own
 	Log   func(message string)             // what is worth a line and is no error; nil: nobody listens
 	Warn  func(message string)             // what will cost something; nil: as Log
+
+	RequestsPerMinute int // calls of all models together; 0: any number
 }
 
 // Client asks language models. It is safe for concurrent use, and one is to
@@ -29,6 +31,7 @@ type Options struct {
 type Client struct {
 	env      func(name string) string // "": not set
 	cache    *Cache
+	budget   *budget
 	http     *http.Client
 	log      func(string)
 	warn     func(string)
@@ -49,7 +52,7 @@ const putWithin = 6 * time.Second
 
 // New makes a client. It reads variables when it is asked, not before.
 func New(o Options) *Client {
-	c := &Client{cache: o.Cache, log: o.Log, limiters: map[place]*runner.Limiter{}, inWords: map[schemaAt]bool{}}
+	c := &Client{cache: o.Cache, budget: newBudget(o.RequestsPerMinute), log: o.Log, limiters: map[place]*runner.Limiter{}, inWords: map[schemaAt]bool{}}
 	if c.log == nil {
 		c.log = func(string) {}
 	}
@@ -69,19 +72,10 @@ func New(o Options) *Client {
 	}
 	c.http = new(http.Client)
 	*c.http = *o.HTTP
+	c.http.Timeout = cmp.Or(c.http.Timeout, callTimeout)
 	// A redirect would take the key and the prompt to somewhere else.
 	c.http.CheckRedirect = func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }
 	return c
-}
-
-// newTransport holds on to as many connections as there are calls in flight.
-func newTransport() *http.Transport {
-	t := http.DefaultTransport.(*http.Transport).Clone()
-	t.MaxIdleConns, t.MaxIdleConnsPerHost = 0, 1024 // idle ones end by IdleConnTimeout
-	t.DialContext = (&net.Dialer{Timeout: 10 * time.Second}).DialContext
-	// There is no time limit on an answer, so a dead connection must be found by other means.
-	t.HTTP2 = &http.HTTP2Config{SendPingTimeout: 30 * time.Second, PingTimeout: 15 * time.Second}
-	return t
 }
 
 // protocol is a way to put a request on the wire, and to read what comes back.
@@ -137,7 +131,8 @@ func (c *Client) prepare(r Request) (*provider, *wire, error) {
 
 // Ask asks a model once. What it gives but for an answer:
 //
-//   - *runner.HeldBack where a limiter keeps the call for later; none was made
+//   - *runner.HeldBack where a limiter, or the budget of calls, keeps the call for
+//     later; none was made
 //   - *runner.APIError and *runner.ConnectionError of the call
 //   - *BadAnswer, together with the answer, which was paid for
 //   - the error of ctx when it is done
@@ -159,13 +154,11 @@ func (c *Client) Ask(ctx context.Context, r Request, call Call) (Answer, error) 
 		return Answer{}, err
 	}
 	key := forms[0].key // in whichever form it will be answered
-	if !call.Fresh {
-		// What was of use once may no longer be: a check may have changed.
-		if a, ok := c.cache.Get(key); ok && judge(a, r, call) == nil {
-			a.FromCache = true
-			call.say(a.Text)
-			return a, nil
-		}
+	// What was of use once may no longer be: a check may have changed.
+	if a, ok := c.cache.Get(key, call.Since); ok && judge(a, r, call) == nil {
+		a.FromCache = true
+		call.say(a.Text)
+		return a, nil
 	}
 	said := false
 	text := func(piece string) {
@@ -206,16 +199,24 @@ func (c *Client) Ask(ctx context.Context, r Request, call Call) (Answer, error) 
 	return a, nil
 }
 
-// call makes the call, if the limiter lets it.
+// call makes the call, if the budget and the limiter let it. What one of them
+// holds back takes nothing of the other.
 func (c *Client) call(ctx context.Context, p *provider, w *wire, f form, text func(string)) (Answer, error) {
 	if err := ctx.Err(); err != nil {
 		return Answer{}, err
 	}
 	limiter := c.limiter(w.place(f.Request))
-	if wait := limiter.Admit(); wait > 0 {
-		return Answer{}, &runner.HeldBack{For: wait, Taken: limiter.Taken()}
+	if err := c.budget.take(ctx, func() error {
+		if wait := limiter.Admit(); wait > 0 {
+			return &runner.HeldBack{For: wait, Taken: limiter.Taken()}
+		}
+		return nil
+	}); err != nil {
+		return Answer{}, err
 	}
 	began := time.Now()
+	outcome := errPanicked
+	defer func() { limiter.Answered(began, outcome) }()
 	w.body = f.body
 	told := false
 	a, err := p.protocol.ask(ctx, w, f.Request, func(piece string) {
@@ -225,12 +226,18 @@ func (c *Client) call(ctx context.Context, p *provider, w *wire, f form, text fu
 	if err != nil {
 		err = w.failure(ctx, err, told)
 	}
-	if _, bad := errors.AsType[*BadAnswer](err); bad {
-		limiter.Answered(began, nil) // the call was taken
-	} else {
-		limiter.Answered(began, err)
+	if outcome = err; isBad(err) {
+		outcome = nil // the call was taken
 	}
 	return a, err
+}
+
+// errPanicked is what a limiter is told of a call that never returned.
+var errPanicked = errors.New("panicked")
+
+func isBad(err error) bool {
+	_, bad := errors.AsType[*BadAnswer](err)
+	return bad
 }
 
 func (w *wire) place(r Request) place { return place{w.url, w.key, r.Model} }

@@ -167,7 +167,7 @@ func TestAskKeepsAnswers(t *testing.T) {
 	other = r
 	other.Stream = true
 	ask("in pieces", other, Call{}, kept)
-	ask("fresh", r, Call{Fresh: true}, Answer{Text: "answer 2", InputTokens: 5, OutputTokens: 2})
+	ask("fresh", r, Call{Since: time.Now()}, Answer{Text: "answer 2", InputTokens: 5, OutputTokens: 2})
 	ask("what the fresh one left", r, Call{}, Answer{Text: "answer 2", InputTokens: 5, OutputTokens: 2, FromCache: true})
 
 	number := 2
@@ -377,7 +377,7 @@ func TestAskUsesConnectionsAgain(t *testing.T) {
 				})
 			}
 			group.Wait()
-			if n := connections.Load(); n > callers*5/4 {
+			if n := connections.Load(); n > 2*callers { // without reuse there is one a call
 				t.Errorf("%d connections for %d calls, %d at a time", n, callers*calls, callers)
 			}
 		})

@@ -71,23 +71,24 @@ type answerBody struct {
 	wire    *wire
 	left    int64         // bytes that it may yet have
 	silence time.Duration // the longest time in which nothing may come; 0: any
-	ended   bool
+	end     error         // what it ended with; the first says why, those of later reads only that it has
 }
 
 func (b *answerBody) Read(p []byte) (int, error) {
+	if b.end != nil {
+		return 0, b.end
+	}
 	n, err := b.wait(p)
 	b.left -= int64(n)
 	switch {
 	case b.left < 0:
 		return 0, &BadAnswer{fmt.Errorf("it has more than %d MB", maxAnswer>>20)}
 	case errors.Is(err, io.EOF):
-		b.ended = true
-		return n, io.EOF
+		b.end = io.EOF
 	case err != nil:
-		b.ended = true
-		return n, b.wire.broken(err, true)
+		b.end = b.wire.broken(err, true)
 	}
-	return n, nil
+	return n, b.end
 }
 
 // wait reads, and gives up where nothing comes for too long.
@@ -106,7 +107,7 @@ func (b *answerBody) wait(p []byte) (int, error) {
 // Close reads what little may follow the last event of a stream: else the
 // connection could not be used again.
 func (b *answerBody) Close() error {
-	if !b.ended && b.left >= 0 {
+	if b.end == nil && b.left >= 0 {
 		late := time.AfterFunc(100*time.Millisecond, func() { _ = b.ReadCloser.Close() })
 		_, _ = io.CopyN(io.Discard, b.ReadCloser, 4096)
 		late.Stop()
@@ -143,12 +144,31 @@ func (w *wire) broken(err error, began bool) *runner.ConnectionError {
 		err = u.Err // the rest is said by the ConnectionError
 	}
 	timeout, ok := errors.AsType[net.Error](err)
-	if ended := errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF); ended && began {
-		err = errors.New("the answer broke off")
-	} else if ended {
-		err = errors.New("the connection was closed without an answer")
+	e := &runner.ConnectionError{
+		Method: http.MethodPost, Endpoint: endpoint(w.url), Timeout: ok && timeout.Timeout(), Began: began, Unsent: !began && unsent(err), Err: err,
 	}
-	return &runner.ConnectionError{Method: http.MethodPost, Endpoint: endpoint(w.url), Timeout: ok && timeout.Timeout(), Began: began, Err: err}
+	ended := errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF)
+	late := errors.Is(err, context.DeadlineExceeded) && !e.Unsent // of the HTTP client: that of the caller is told as it is
+	switch {
+	case ended && began:
+		e.Err = errors.New("the answer broke off")
+	case ended:
+		e.Err = errors.New("the connection was closed without an answer")
+	case late && began:
+		e.Err = fmt.Errorf("the answer was not whole within %v", w.http.Timeout)
+	case late:
+		e.Err = fmt.Errorf("no answer within %v", min(answerWait, w.http.Timeout))
+	}
+	return e
+}
+
+// unsent tells whether there was not even a connection.
+func unsent(err error) bool {
+	if _, ok := errors.AsType[*net.DNSError](err); ok {
+		return true
+	}
+	op, ok := errors.AsType[*net.OpError](err)
+	return ok && (op.Op == "dial" || unsent(op.Err)) // to a proxy, it is within another
 }
 
 // endpoint is what messages show of a URL: host and path.

@@ -1,6 +1,7 @@
 package llm
 
 import (
+	"bufio"
 	"compress/gzip"
 	"context"
 	"errors"
@@ -8,7 +9,10 @@ import (
 	"io"
 	"net"
 	"net/http"
+	"net/url"
+	"os"
 	"strings"
+	"syscall"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -272,12 +276,98 @@ func TestNobodyAnswers(t *testing.T) {
 	listener.Close()
 	_, err = newClient(t, Options{}).Ask(t.Context(), Request{Provider: "custom", Model: "m", BaseURL: "http://" + host}, Call{})
 	wantError(t, "error", err, "POST "+host+"/chat/completions: dial tcp "+host+": connect: connection refused")
+	if e, ok := errors.AsType[*runner.ConnectionError](err); !ok || !e.Unsent || e.Timeout {
+		t.Errorf("error %+v, want one of a call that was not sent", err)
+	}
 
 	s := provide(t, func(_ http.ResponseWriter, r *http.Request, _ int) { <-r.Context().Done() })
 	c := newClient(t, Options{HTTP: &http.Client{Timeout: 20 * time.Millisecond}})
 	_, err = c.Ask(t.Context(), s.at("openai"), Call{})
-	if e, ok := errors.AsType[*runner.ConnectionError](err); !ok || !e.Timeout || e.Began {
+	if e, ok := errors.AsType[*runner.ConnectionError](err); !ok || !e.Timeout || e.Began || e.Unsent {
 		t.Errorf("error %v, want a timeout", err)
+	}
+}
+
+func TestUnsent(t *testing.T) {
+	t.Parallel()
+	refused := &net.OpError{Op: "dial", Net: "tcp", Err: os.NewSyscallError("connect", syscall.ECONNREFUSED)}
+	for _, test := range []struct {
+		err   error
+		began bool
+		want  bool
+	}{
+		{err: refused, want: true},
+		{err: &url.Error{Op: "Post", URL: "http://h", Err: refused}, want: true},
+		{err: &net.OpError{Op: "proxyconnect", Net: "tcp", Err: refused}, want: true},
+		{err: &net.DNSError{Err: "no such host", Name: "h"}, want: true},
+		{err: &net.OpError{Op: "dial", Err: &net.DNSError{Err: "no such host", Name: "h"}}, want: true},
+		{err: &net.OpError{Op: "read", Net: "tcp", Err: os.NewSyscallError("read", syscall.ECONNRESET)}},
+		{err: &net.OpError{Op: "proxyconnect", Net: "tcp", Err: errors.New("no")}},
+		{err: io.EOF},
+		{err: context.DeadlineExceeded},
+		{err: refused, began: true},
+	} {
+		e := (&wire{url: "http://h/p", http: http.DefaultClient}).broken(test.err, test.began)
+		want(t, fmt.Sprintf("%v, begun %v", test.err, test.began), e.Unsent, test.want)
+	}
+}
+
+// TestCallsAreBounded: whatever a provider does with a call, there is an end to it.
+func TestCallsAreBounded(t *testing.T) {
+	t.Parallel()
+	trickle := func(kind, piece string, every time.Duration) func(net.Conn) {
+		return func(c net.Conn) {
+			fmt.Fprintf(c, "HTTP/1.1 200 OK\r\nContent-Type: %s\r\nContent-Length: 1000000\r\n\r\n", kind)
+			for range 1000 {
+				time.Sleep(every)
+				if _, err := io.WriteString(c, piece); err != nil {
+					return
+				}
+			}
+		}
+	}
+	for name, test := range map[string]struct {
+		answer func(c net.Conn)
+		after  time.Duration
+		began  bool
+		want   string
+	}{
+		"no answer":             {func(c net.Conn) { io.Copy(io.Discard, c) }, 20 * time.Minute, false, "no answer within 20m0s"},
+		"half of a head":        {func(c net.Conn) { io.WriteString(c, "HTTP/1.1 200"); io.Copy(io.Discard, c) }, 20 * time.Minute, false, "no answer within 20m0s"},
+		"a silent stream":       {trickle("text/event-stream", ": ping\n\n", 11*time.Minute), 10 * time.Minute, true, "nothing came for 10m0s: i/o timeout"},
+		"a trickling stream":    {trickle("text/event-stream", ": ping\n\n", 7*time.Minute), time.Hour, true, "the answer was not whole within 1h0m0s"},
+		"a trickling answer":    {trickle("application/json", " ", 7*time.Minute), time.Hour, true, "the answer was not whole within 1h0m0s"},
+		"an answer that starts": {trickle("application/json", " ", 999*time.Hour), time.Hour, true, "the answer was not whole within 1h0m0s"},
+	} {
+		for _, provider := range []string{"openai", "anthropic"} {
+			t.Run(name+"/"+provider, func(t *testing.T) {
+				synctest.Test(t, func(t *testing.T) {
+					transport := newTransport()
+					transport.DialContext = func(context.Context, string, string) (net.Conn, error) {
+						client, server := net.Pipe()
+						go func() {
+							defer server.Close()
+							if req, err := http.ReadRequest(bufio.NewReader(server)); err == nil {
+								_, _ = io.Copy(io.Discard, req.Body)
+								test.answer(server)
+							}
+						}()
+						return client, nil
+					}
+					c := newClient(t, Options{HTTP: &http.Client{Transport: transport}})
+					began := time.Now()
+					_, err := c.Ask(t.Context(), Request{Provider: provider, Model: "m", BaseURL: "http://h", APIKey: testKey, Prompt: "hello", Stream: strings.Contains(name, "stream")}, Call{})
+					want(t, "time", time.Since(began), test.after)
+					e, ok := errors.AsType[*runner.ConnectionError](err)
+					if !ok {
+						t.Fatalf("error %v", err)
+					}
+					want(t, "error", e.Err.Error(), test.want)
+					want(t, "timeout", [3]bool{e.Timeout, e.Began, e.Unsent}, [3]bool{true, test.began, false})
+					time.Sleep(1000 * time.Hour) // until the server has noticed
+				})
+			})
+		}
 	}
 }
 
@@ -365,7 +455,7 @@ func TestStreamThatFallsSilent(t *testing.T) {
 		if e, ok := errors.AsType[*runner.ConnectionError](err); !ok || !e.Timeout || !e.Began {
 			t.Errorf("error %+v", err)
 		}
-		text, took, err = read("application/json") // one that is not streamed may think as long as it likes
+		text, took, err = read("application/json") // one that is not streamed is bounded as a whole only
 		want(t, "text", text, "...")
 		want(t, "time", took, 87*time.Minute)
 		if err != nil {

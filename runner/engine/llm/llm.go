@@ -5,6 +5,7 @@ package llm
 
 import (
 	"encoding/json"
+	"time"
 )
 
 // Request is one question to a model, and all that the answer depends on.
@@ -49,7 +50,7 @@ type Answer struct {
 
 // Call is how a request is made.
 type Call struct {
-	Fresh bool                    // do not read kept answers
+	Since time.Time               // answers that were kept before are not read; zero: all are
 	Text  func(piece string)      // takes the answer as it comes, of a stream also when no good comes of it; nil: nobody watches
 	Check func(text string) error // says why an answer is of no use; such a one is not kept
 }

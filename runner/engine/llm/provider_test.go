@@ -8,6 +8,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"nightshift/runner"
 )
@@ -319,7 +320,7 @@ func TestSchemaInWords(t *testing.T) {
 				"m does not take a JSON Schema, and is told it in words from now on: POST " + host + " answered " + fmt.Sprint(test.status, " ", http.StatusText(test.status)) + ": " + test.message,
 				"n does not take a JSON Schema, and is told it in words from now on: POST " + host + " answered " + fmt.Sprint(test.status, " ", http.StatusText(test.status)) + ": " + test.message,
 			})
-			if _, err := c.Ask(t.Context(), r, Call{Fresh: true, Check: func(string) error { return errors.New("no good") }}); err == nil {
+			if _, err := c.Ask(t.Context(), r, Call{Since: time.Now(), Check: func(string) error { return errors.New("no good") }}); err == nil {
 				t.Error("an answer that is of no use is an answer")
 			}
 		})

@@ -109,19 +109,19 @@ func TestFreshAnswerInWords(t *testing.T) {
 		says(map[bool]string{true: `{"n": 1}`, false: `{"n": 2}`}[native])(w, r, n)
 	})
 	cache := newTestCache(t)
-	ask := func(fresh bool) string {
+	ask := func(since time.Time) string {
 		q := s.at("openai")
 		q.JSON, q.Schema = true, json.RawMessage(`{"type":"object"}`)
-		a, err := newClient(t, Options{Cache: cache}).Ask(t.Context(), q, Call{Fresh: fresh})
+		a, err := newClient(t, Options{Cache: cache}).Ask(t.Context(), q, Call{Since: since})
 		if err != nil {
 			t.Fatal(err)
 		}
 		return a.Text
 	}
-	want(t, "first", ask(false), `{"n": 1}`)
+	want(t, "first", ask(time.Time{}), `{"n": 1}`)
 	native = false
-	want(t, "fresh", ask(true), `{"n": 2}`)
-	want(t, "kept", ask(false), `{"n": 2}`)
+	want(t, "fresh", ask(time.Now()), `{"n": 2}`)
+	want(t, "kept", ask(time.Time{}), `{"n": 2}`)
 }
 
 // TestStreamsThatAreWhole although they come under another type, break off behind

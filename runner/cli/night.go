@@ -1,0 +1,138 @@
+package cli
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+
+	"nightshift/runner"
+	"nightshift/schema"
+	"nightshift/spec"
+)
+
+// night is one invocation of run: its batches, one after the other.
+type night struct {
+	*runOptions
+	file      *spec.File
+	backend   runner.Backend
+	signals   *signals
+	std       streams
+	summaries summaries
+}
+
+func (n *night) run(jobs []*job, pipelineID string) error {
+	code := exitOK
+	for i, j := range jobs {
+		j.plan.PipelineID = pipelineID
+		j.plan.Drain = n.signals.drain
+		batchCode, err := n.batch(n.signals.ctx, j)
+		code = gravest(code, batchCode)
+		if left := jobs[i+1:]; len(left) > 0 && (err != nil || code == exitStopped || code == exitBackend) {
+			n.say(n.std, fmt.Sprintf("%s not run", batchNames(left)))
+		}
+		if err != nil {
+			return &exitError{code, err}
+		}
+		if last := i == len(jobs)-1; !last && n.signals.interrupted() {
+			code = gravest(code, interruptCode(n.signals.ctx)) // batches are left, although this one ended
+			break
+		}
+		if code == exitStopped || code == exitBackend {
+			break
+		}
+	}
+	if code == exitOK {
+		return nil
+	}
+	return &exitError{code: code}
+}
+
+// batchNames lists batches for a sentence that says what they are.
+func batchNames(jobs []*job) string {
+	var names []string
+	for _, j := range jobs {
+		names = append(names, j.plan.Batch.Name)
+	}
+	return fmt.Sprintf("%s %s %s", plural(len(jobs), "batch", "batches"), strings.Join(names, ", "), plural(len(jobs), "is", "are"))
+}
+
+// batch runs one batch, or says that nothing is to be done, and reports.
+func (n *night) batch(ctx context.Context, j *job) (code int, err error) {
+	if said := j.standing(); said != "" {
+		n.notice(n.std, said)
+	}
+	var outcome runner.Outcome
+	summary := &runner.Summary{}
+	idle := j.nothingToDo()
+	if idle {
+		err = j.close(true)
+	} else {
+		outcome, err = n.start(ctx, j, summary)
+	}
+	if j.generation != nil {
+		summary.All = j.generation.Tally()
+	}
+	if !idle && !n.quiet && n.logFormat == "" {
+		fmt.Fprintln(n.std.err, summary)
+	}
+	tally := summary.Tally()
+	if source, ok := errors.AsType[*runner.SourceError](err); ok {
+		err = schema.Problems{j.plan.Batch.SourceProblem(source.Err)}
+	} else if err == nil && !outcome.Left {
+		if missing := n.missing(j); len(missing) > 0 { // of rows that could not be read beforehand
+			err = missing
+		} else if tally.Items == 0 {
+			err = schema.Problems{j.plan.Batch.Empty()}
+		}
+	}
+	code = codeOf(outcome, tally, err, interruptCode(ctx))
+	if outcome.Cause != nil && err == nil {
+		err = fmt.Errorf("batch %s: all runs failed alike, so no more are started: %w; %s", j.plan.Batch.Name, outcome.Cause, whatToMend[outcome.Stopped])
+	}
+	complete := err == nil && !outcome.Left
+	if summaryErr := n.summaries.add(j, tally.Figures(), complete, code, reasonOf(outcome, code, err)); err == nil && summaryErr != nil {
+		return gravest(code, exitResults), summaryErr
+	}
+	return code, err
+}
+
+// start runs what is left of a batch.
+func (n *night) start(ctx context.Context, j *job, summary *runner.Summary) (outcome runner.Outcome, err error) {
+	results, err := n.open(j)
+	if err != nil {
+		return outcome, err
+	}
+	failures := &failures{}
+	sinks := append(n.sinks(j, n.std), failures, summary)
+	outcome, err = runner.Run(ctx, j.plan, n.backend, results, sinks...)
+	whole := err == nil && !outcome.Left && outcome.Stopped == runner.NotStopped
+	if closeErr := j.close(whole); err == nil {
+		err = closeErr
+	}
+	if !n.quiet && n.logFormat == "" {
+		failures.print(n.std.err, j)
+	}
+	return outcome, err
+}
+
+// open opens the results for writing.
+func (n *night) open(j *job) (runner.Recorder, error) {
+	if j.generation == nil {
+		return j.stream, nil
+	}
+	if j.dated {
+		current := runner.Current{Generation: j.generation.ID, Date: j.date, Results: j.path}
+		if err := runner.WriteCurrent(n.file.StateDir(n.env), j.plan.Batch.Name, j.pattern, current); err != nil {
+			return nil, err
+		}
+	}
+	return j.generation, j.generation.Begin()
+}
+
+// whatToMend is what a user can do about a batch whose runs all failed alike.
+var whatToMend = map[runner.StopReason]string{
+	runner.Denied:      "check the key, and what it may do",
+	runner.Unreachable: "check the address, the network, and whether the server runs",
+	runner.AllAlike:    "mend the batch file, or the address",
+}

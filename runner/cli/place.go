@@ -1,0 +1,108 @@
+package cli
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"strings"
+	"time"
+
+	"nightshift/runner"
+	"nightshift/spec"
+)
+
+// place finds where the results of a batch go: where the date is in their path,
+// into the generation that is not finished yet, whatever its date, else into
+// today's.
+func (o *runOptions) place(file *spec.File, b *spec.Batch, now time.Time) (*job, error) {
+	j := &job{date: now.Format("2006-01-02")}
+	j.path = o.resultsPath(file, b, j.date)
+	j.pattern = o.resultsPath(file, b, datePlaceholder)
+	j.dated = j.pattern != j.path
+	if j.path == "/dev/stdout" {
+		j.path = "-"
+	}
+	if j.dated && !o.fresh {
+		if err := o.placeDated(file, b, j); err != nil {
+			return nil, &exitError{exitUsage, err}
+		}
+	}
+	if err := o.checkPlace(file, j.path); err != nil {
+		return nil, &exitError{exitUsage, err}
+	}
+	return j, nil
+}
+
+// datePlaceholder is what a path has in the place of a date.
+const datePlaceholder = "{{ date }}"
+
+func (o *runOptions) resultsPath(file *spec.File, b *spec.Batch, date string) string {
+	if o.output != "" {
+		return spec.FillResultsPath(o.output, date, b.Name)
+	}
+	return file.ResultsPath(date, b.Name)
+}
+
+// placeDated goes back to an earlier date where its generation is not finished,
+// or where what failed in it is to be run again.
+func (o *runOptions) placeDated(file *spec.File, b *spec.Batch, j *job) error {
+	current, err := runner.ReadCurrent(file.StateDir(o.env), b.Name, j.pattern)
+	if errors.Is(err, runner.ErrCurrentDamaged) {
+		return fmt.Errorf("%w; remove it to go on with today's results, or give --fresh", err)
+	}
+	if err != nil || current == nil {
+		return err
+	}
+	unfinished, err := runner.Unfinished(current.Results)
+	if err != nil {
+		return err
+	}
+	if _, err := os.Stat(current.Results); unfinished || o.retries && err == nil {
+		j.path, j.date = current.Results, current.Date
+	}
+	return nil
+}
+
+// isDevice tells whether a path is there and is no file, such as /dev/null.
+func isDevice(path string) bool {
+	info, err := os.Stat(path)
+	return err == nil && !info.Mode().IsRegular() && !info.IsDir()
+}
+
+// checkPlace refuses a results path that is a file which the batch reads.
+func (o *runOptions) checkPlace(file *spec.File, path string) error {
+	info, err := os.Stat(path)
+	if there := err == nil; path == "-" || !there {
+		return nil
+	}
+	for _, read := range append(file.Reads(), o.envFiles...) {
+		if other, err := os.Stat(read); err == nil && os.SameFile(info, other) {
+			return fmt.Errorf("results would be written over %s, which the batch reads; choose another results path", read)
+		}
+	}
+	return nil
+}
+
+// openStream opens what results go to where they are not kept: standard output,
+// or a device.
+func openStream(path string, std streams) (*runner.ResultsFile, error) {
+	if path == "-" {
+		return runner.StreamResults("standard output", std.out), nil
+	}
+	return runner.DeviceResults(path)
+}
+
+// currentResults are the results of a batch that are there: those of the
+// generation that it is at or, where the path has no date, the only ones.
+func currentResults(o *fileOptions, file *spec.File, b *spec.Batch) (string, error) {
+	today := file.ResultsPath(time.Now().Format("2006-01-02"), b.Name)
+	pattern := file.ResultsPath(datePlaceholder, b.Name)
+	if !strings.Contains(pattern, datePlaceholder) {
+		return today, nil
+	}
+	current, err := runner.ReadCurrent(file.StateDir(o.env), b.Name, pattern)
+	if err != nil || current == nil {
+		return today, err
+	}
+	return current.Results, nil
+}

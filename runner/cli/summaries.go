@@ -1,0 +1,96 @@
+package cli
+
+import (
+	"encoding/json"
+	"fmt"
+	"io"
+	"path/filepath"
+	"time"
+
+	"nightshift/runner"
+	"nightshift/spec"
+)
+
+// summaries writes summary.json: what the results of each batch hold, and how this
+// invocation ended.
+type summaries struct {
+	path    string // --summary; "": beside the results
+	now     time.Time
+	written map[string]*summaryFile // by path
+}
+
+// summaryFile is one summary.json.
+type summaryFile struct {
+	ExitCode int            `json:"exit_code"`
+	Reason   string         `json:"exit_reason"`
+	Batches  []batchSummary `json:"batches"`
+}
+
+// batchSummary is about one batch. The figures are those of all of its results,
+// also of earlier invocations.
+type batchSummary struct {
+	Batch      string `json:"batch"`
+	Results    string `json:"results"` // relative to the summary
+	Generation string `json:"generation"`
+	Complete   bool   `json:"complete"` // every item has ended
+	ExitCode   int    `json:"exit_code"`
+	Reason     string `json:"exit_reason"`
+	runner.Figures
+}
+
+// add writes a batch into the summary that it belongs to.
+func (r *summaries) add(j *job, figures runner.Figures, complete bool, code int, reason string) error {
+	if r.path == "" && j.generation == nil {
+		return nil
+	}
+	path := filepath.Join(filepath.Dir(j.path), "summary.json")
+	if r.path != "" {
+		path = spec.FillResultsPath(r.path, r.now.Format("2006-01-02"), j.plan.Batch.Name)
+	}
+	if r.written == nil {
+		r.written = map[string]*summaryFile{}
+	}
+	s := r.written[path]
+	if s == nil {
+		s = &summaryFile{}
+		r.written[path] = s
+	}
+	hide := j.plan.Redactor
+	results := j.path
+	if relative, err := filepath.Rel(filepath.Dir(path), results); err == nil && results != "-" {
+		results = filepath.ToSlash(relative)
+	}
+	entry := batchSummary{
+		Batch: j.plan.Batch.Name, Results: results, Generation: j.plan.Generation, Complete: complete,
+		ExitCode: code, Reason: hide.Message(reason), Figures: figures,
+	}
+	s.Batches = append(s.Batches, entry)
+	if s.ExitCode = gravest(s.ExitCode, code); s.ExitCode == code {
+		s.Reason = entry.Reason
+	}
+	text, err := json.MarshalIndent(s, "", "  ")
+	if err != nil {
+		return fmt.Errorf("the summary of batch %s: %w", j.plan.Batch.Name, err)
+	}
+	return runner.ReplaceFile(path, func(w io.Writer) error {
+		_, err := w.Write(append(text, '\n'))
+		return err
+	})
+}
+
+// reasonOf says why a batch ended with its exit code.
+func reasonOf(outcome runner.Outcome, code int, err error) string {
+	switch {
+	case err != nil:
+		return err.Error()
+	case outcome.Cause != nil:
+		return "all runs failed alike: " + outcome.Cause.Error()
+	case outcome.Reason != "":
+		return outcome.Reason
+	case outcome.Stopped != runner.NotStopped:
+		return "stopped: " + string(outcome.Stopped)
+	case code == exitItems:
+		return "some items did not succeed"
+	}
+	return "all items succeeded"
+}

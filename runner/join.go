@@ -1,0 +1,83 @@
+package runner
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"os"
+)
+
+// join puts the lines of P.retry in the place of the earlier lines of their
+// items, and removes P.retry. The results are renamed into place: whatever
+// happens, they are the old ones or the new ones, and a join that was cut off is
+// done again.
+func (g *Generation) join() error {
+	retry := retryPath(g.target)
+	superseded, found, err := g.retried()
+	if err != nil {
+		return err
+	}
+	if len(superseded) > 0 {
+		if err := g.rewrite(retry, func(id lineID) bool { return !superseded[id] }); err != nil {
+			return err
+		}
+	}
+	if found.torn > 0 {
+		g.Notes = append(g.Notes, fmt.Sprintf("%s: its last line was cut off in the middle (%d bytes); the earlier result of its item stays", retryPath(g.Path), found.torn))
+	}
+	if found.damaged > 0 {
+		return g.keepDamaged(retry, found)
+	}
+	if err := os.Remove(retry); err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return &ResultsError{retryPath(g.Path), cause(err)}
+	}
+	return nil
+}
+
+// keepDamaged moves P.retry aside, whose good lines were joined.
+func (g *Generation) keepDamaged(retry string, found *finding) error {
+	aside, err := asideName(retry)
+	if err == nil {
+		err = os.Rename(retry, aside)
+	}
+	if err != nil {
+		return &ResultsError{retryPath(g.Path), cause(err)}
+	}
+	g.Notes = append(g.Notes, fmt.Sprintf("%s: %d %s damaged and left out (%v); the file as it was is now %s",
+		retryPath(g.Path), found.damaged, plural(found.damaged, "line is", "lines are"), found.first, aside))
+	return nil
+}
+
+// rewrite writes the results anew: their whole lines as far as keep says, then
+// those of another file. It counts them on the way.
+func (g *Generation) rewrite(more string, keep func(id lineID) bool) error {
+	tally := &Tally{}
+	err := ReplaceFile(g.target, func(w io.Writer) error {
+		write := func(s *ScannedLine) error {
+			tally.Add(&s.Line)
+			_, err := w.Write(s.Raw)
+			return err
+		}
+		err := g.scan(g.target, func(s *ScannedLine) error {
+			if s.Err == nil && keep(idOf(s.Line.ID)) {
+				return write(s)
+			}
+			return nil
+		})
+		if err != nil || more == "" {
+			return err
+		}
+		return g.scan(more, func(s *ScannedLine) error {
+			if s.Err == nil {
+				return write(s)
+			}
+			return nil
+		})
+	})
+	if err != nil {
+		return &ResultsError{g.Path, cause(err)}
+	}
+	g.tally = tally
+	return nil
+}

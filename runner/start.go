@@ -1,0 +1,112 @@
+package runner
+
+import (
+	"context"
+	"errors"
+	"net/http"
+	"time"
+)
+
+// start starts a run for a task, and tells whether there is one to wait for.
+func (r *run) start(ctx context.Context, t *task) bool {
+	if !r.admit(t) {
+		return false
+	}
+	earlier := *t
+	t.attempt++
+	t.started, t.clock, t.fresh = time.Now(), clock{}, true
+	t.handle = Handle{PipelineID: r.PipelineID, TraceID: traceID(r.Generation, r.Batch.Name, t.item.ID, t.attempt)}
+	if !r.intend(t) || r.stops() { // it takes a while to write that
+		r.notBegun(t, &earlier, errNotStarted)
+		r.parked.add(t) // it is left over
+		return false
+	}
+	err := error(nil)
+	if !r.within(ctx, t, func(ctx context.Context) bool {
+		err = r.call(ctx, t)
+		return err == nil
+	}) {
+		return false
+	}
+	switch end := endOfStart(err); {
+	case err == nil:
+		r.began(t) // an error ends the batch, and so this run
+		t.step, t.trouble, t.lost = toWait, nil, nil
+		t.first = r.pace.first(r.PollInterval)
+		r.emit(t.event(Started))
+		return true
+	case end == startLost:
+		t.lost = err
+		r.doubt(t)
+	case end == startRefused:
+		r.notBegun(t, &earlier, err)
+		if err := r.park(t, metNow(err)); err != nil {
+			r.failStart(t, &startError{err})
+		}
+	default:
+		t.handle = Handle{}
+		r.failStart(t, &startError{err})
+	}
+	return false
+}
+
+// call starts the run that the handle of a task is to be of.
+func (r *run) call(ctx context.Context, t *task) error {
+	handle, err := r.backend.Start(ctx, r.PipelineID, t.item.Inputs, StartOptions{
+		TraceID:            t.handle.TraceID,
+		SessionID:          r.Batch.SessionID,
+		NodeInputOverrides: r.Batch.NodeInputOverrides,
+		Version:            r.Batch.Version,
+		AnswersSince:       later(r.AnswersSince, t.answersSince),
+	})
+	if err != nil {
+		return err
+	}
+	if handle.TraceID == "" {
+		handle.TraceID = t.handle.TraceID // backends need not repeat it
+	}
+	t.handle = handle
+	return nil
+}
+
+// notBegun makes a task what it was before a start of which no run came. The
+// journal forgets the start, but not that there have been others: then the next
+// process is to be as careful as if this one had begun.
+func (r *run) notBegun(t, earlier *task, err error) {
+	r.countOut(t, err)
+	t.attempt, t.started, t.handle = earlier.attempt, earlier.started, earlier.handle
+	if t.attempt == 0 {
+		r.drop(t)
+	}
+}
+
+// startEnd is what became of a call that was to start a run, and failed.
+type startEnd int
+
+const (
+	startFailed  startEnd = iota // there will be no run
+	startRefused                 // there is no run; there may be one later
+	startLost                    // nobody knows whether there is one
+)
+
+func endOfStart(err error) startEnd {
+	if c, ok := errors.AsType[*ConnectionError](err); ok {
+		if c.Unsent {
+			return startRefused
+		}
+		return startLost
+	}
+	api, answered := errors.AsType[*APIError](err)
+	switch {
+	case !answered || !api.Transient():
+		return startFailed
+	case api.StatusCode == http.StatusBadGateway || api.StatusCode == http.StatusGatewayTimeout:
+		return startLost
+	}
+	return startRefused
+}
+
+// failStart ends a task of which no run is known.
+func (r *run) failStart(t *task, err error) {
+	r.fail(t, err, Result{Error: describe(err, classStart)})
+}
