@@ -133,7 +133,7 @@ func TestReadmeTables(t *testing.T) {
 			t.Errorf("the README does not name provider %s", name)
 		}
 	}
-	for _, code := range []int{exitOK, exitItems, exitUsage, exitStopped, exitBackend, exitResults} {
+	for _, code := range []int{exitOK, exitItems, exitUsage, exitStopped, exitBackend, exitLocked, exitResults} {
 		if !strings.Contains(string(text), "\n| "+strconv.Itoa(code)+" | ") {
 			t.Errorf("the README does not explain exit code %d", code)
 		}
