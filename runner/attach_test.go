@@ -168,7 +168,7 @@ func TestAttach(t *testing.T) {
 				if test.backend == "fail" {
 					plan.Retry.UnknownStart = "fail"
 				}
-				trace := traceID("g", "b", "a", 1)
+				trace := traceOf(t, plan, "a", 1)
 				handle, err := h.Start(t.Context(), "p", Inputs{"id": "a", "do": test.do}, StartOptions{TraceID: trace})
 				if err != nil {
 					t.Fatal(err)
@@ -225,7 +225,7 @@ func TestPast(t *testing.T) {
 		want(t, "outcome", n.Outcome, Outcome{Counts: map[State]int{Succeeded: 2}})
 		want(t, "starts", f.log("start"), []string{"0s start b", "0s start d"})
 		want(t, "attempts", n.results["b"].Attempts, 4)
-		want(t, "trace id", n.results["b"].Handle.TraceID, traceID("g", "b", "b", 4))
+		want(t, "trace id", n.results["b"].Handle.TraceID, traceOf(t, plan, "b", 4))
 		want(t, "tokens", *n.results["b"].Usage, Usage{InputTokens: 15, OutputTokens: 3, USD: 1 + 7e-6})
 		for _, o := range f.options {
 			wanted := since

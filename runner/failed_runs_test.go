@@ -65,11 +65,11 @@ func TestFailedRuns(t *testing.T) {
 					want(t, "class", r.Error.Class, test.class)
 				}
 				if r.Status == Succeeded {
-					want(t, "trace id", r.Handle.TraceID, traceID("g", "b", "a", test.attempts))
+					want(t, "trace id", r.Handle.TraceID, traceOf(t, plan, "a", test.attempts))
 				}
 				for _, o := range f.options {
 					for attempt := 2; attempt <= test.attempts; attempt++ {
-						if o.TraceID == traceID("g", "b", "a", attempt) && o.AnswersSince.Before(f.born) {
+						if o.TraceID == traceOf(t, plan, "a", attempt) && o.AnswersSince.Before(f.born) {
 							t.Errorf("attempt %d may read the answers of the one before", attempt)
 						}
 					}

@@ -6,6 +6,7 @@ import (
 	"crypto/sha256"
 	"errors"
 	"fmt"
+	"io"
 	"io/fs"
 	"os"
 	"slices"
@@ -16,7 +17,7 @@ import (
 // middle is removed; other damage, and second lines of an item, make the file be
 // written anew, the old one being moved aside.
 func (g *Generation) read() error {
-	found, err := g.takeAll(func(lineID) bool { return true })
+	found, err := g.takeAll(nil)
 	switch {
 	case err != nil:
 		return err
@@ -30,7 +31,7 @@ func (g *Generation) read() error {
 	return err
 }
 
-// takeAll takes in the lines that keep wants. The new lines of items that are run
+// takeAll takes in the lines that keep wants; nil: all of them. The new lines of items that are run
 // again stand for the earlier ones already, where a generation is only looked at:
 // else they were joined.
 func (g *Generation) takeAll(keep func(lineID) bool) (*finding, error) {
@@ -44,19 +45,22 @@ func (g *Generation) takeAll(keep func(lineID) bool) (*finding, error) {
 		if g.ID == "" {
 			g.ID, g.StartedAt = s.Line.Generation, cmp.Or(s.Line.StartedAt, s.Line.FinishedAt)
 		}
-		if id := idOf(s.Line.ID); keep(id) && g.take(&s.Line) {
-			found.several[id]++
+		if keep != nil && !keep(idOf(s.Line.ID)) {
+			return
+		}
+		if again := g.take(&s.Line); again {
+			found.several[idOf(s.Line.ID)]++
 		}
 	}
-	err = g.scan(g.target, func(s *ScannedLine) error {
+	err = g.scanWith(scanAhead, g.target, func(s *ScannedLine) error {
 		switch {
 		case !found.isResult(s):
 			return nil
 		case s.Line.Batch != g.Batch:
 			return g.otherBatch(fmt.Sprintf("%s:%d", g.Path, s.Number), s.Line.Batch)
 		}
-		g.size = s.Offset + int64(len(s.Raw))
-		if !superseded[idOf(s.Line.ID)] {
+		g.size = s.Offset + s.Length
+		if len(superseded) == 0 || !superseded[idOf(s.Line.ID)] {
 			take(s)
 		}
 		return nil
@@ -109,7 +113,7 @@ func (f *finding) isResult(s *ScannedLine) bool {
 		f.good++
 		return true
 	case s.Torn && s.Number > 1:
-		f.torn = int64(len(s.Raw))
+		f.torn = s.Length
 	default: // half a line and nothing else may be more than a line that was cut off
 		if f.damaged++; f.damaged == 1 {
 			f.first = fmt.Errorf("line %d: %w", s.Number, s.Err)
@@ -150,7 +154,7 @@ func (g *Generation) mend(f *finding) error {
 	if err := g.rewrite("", f.isLast); err != nil {
 		return err
 	}
-	_, err = g.takeAll(func(lineID) bool { return true })
+	_, err = g.takeAll(nil)
 	return err
 }
 
@@ -162,6 +166,10 @@ func (g *Generation) forget() {
 
 // scan walks the lines of a file; one that is not there has none.
 func (g *Generation) scan(path string, yield func(*ScannedLine) error) error {
+	return g.scanWith(ScanLines, path, yield)
+}
+
+func (g *Generation) scanWith(scan func(io.Reader, func(*ScannedLine) bool) error, path string, yield func(*ScannedLine) error) error {
 	file, err := os.Open(path)
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil
@@ -171,7 +179,7 @@ func (g *Generation) scan(path string, yield func(*ScannedLine) error) error {
 	}
 	defer file.Close()
 	var stopped error
-	err = ScanLines(file, func(s *ScannedLine) bool {
+	err = scan(file, func(s *ScannedLine) bool {
 		stopped = yield(s)
 		return stopped == nil
 	})

@@ -43,7 +43,7 @@ const paceSlack = 100 * time.Millisecond
 // refusal speaks of a rate, the calls per second, of which there were so many in
 // the seconds before. While it goes on it does so again, but once a second, and
 // only for what was refused of calls begun since: a burst of refusals is one
-// event. It never goes below half of what would be taken at full speed if that
+// event, and a second begins when calls are made again. It never goes below half of what would be taken at full speed if that
 // share of calls were refused whatever their number, for then slowing down helps
 // nobody: where a fifth is refused, 0.4 of full speed stays; where nine tenths
 // are, a twentieth.
@@ -52,10 +52,11 @@ const paceSlack = 100 * time.Millisecond
 // that time, up to a minute. No call is made in that time, and refusals of those
 // that were under way do not count: so it does not extend itself.
 //
-// Limits stay while more than a tenth is refused, and a second longer. Then they
-// grow evenly to what there was before the storm, by the clock, as calls may take
-// minutes. Then there are none, and the answers so far are forgotten: it is open
-// again within 5 s of the last refusal, or of the end of its Retry-After.
+// Limits stay while more than a tenth is refused, and a second longer, of which a
+// Retry-After is a part. Then they grow evenly to what there was before the storm,
+// by the clock, as calls may take minutes. Then there are none, and the answers so
+// far are forgotten: it is open again within 5 s of the last refusal, or of the end
+// of its Retry-After, if that is longer.
 //
 // A Limiter may be used by many goroutines. It has none of its own: that time
 // has opened it is seen when the next call asks.
@@ -166,7 +167,7 @@ func (l *Limiter) refused(now time.Time, refusal *APIError) {
 		l.perSecond.hold(grown)
 		l.grows = now.Add(stormHold)
 	}
-	if excess < stormRefusals || now.Sub(l.slowed) < stormHold {
+	if excess < stormRefusals || now.Sub(l.closed) < stormHold {
 		return
 	}
 	speed, known := l.admitted.rate(now)
@@ -181,7 +182,7 @@ func (l *Limiter) refused(now time.Time, refusal *APIError) {
 	}
 	pause := min(max(refusal.RetryAfter, 0), stormPause)
 	l.slowed, l.closed = now, now.Add(pause)
-	l.grows = l.closed.Add(stormHold)
+	l.grows = later(l.closed, now.Add(stormHold))
 	l.answers = window{}
 	l.tell(LimiterState{AtOnce: int(l.atOnce.low), Before: int(l.atOnce.full), PerSecond: l.perSecond.low, Pause: pause})
 }

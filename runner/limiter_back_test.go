@@ -129,11 +129,11 @@ func TestRetryAfterHoldsAllBackOnce(t *testing.T) {
 		want(t, "admitted before", l.begin(1000), 0)
 		time.Sleep(time.Nanosecond)
 		want(t, "admitted after", l.begin(1000), 31) // one of the 32 is still there
-		time.Sleep(4499 * time.Millisecond)
+		time.Sleep(3499 * time.Millisecond) // the pause was the second in which limits stay
 		want(t, "admitted before full speed", l.begin(1000), 31)
 		time.Sleep(time.Millisecond)
 		l.begin(1)
-		want(t, "told", l.told, []string{"10ms none for 3s, then 32 of 64 at once", "7.51s open"})
+		want(t, "told", l.told, []string{"10ms none for 3s, then 32 of 64 at once", "6.51s open"})
 	})
 }
 

@@ -10,6 +10,7 @@ import (
 type ScannedLine struct {
 	Line   Line
 	Raw    []byte // with its newline; only good until yield returns
+	Length int64  // of that
 	Offset int64  // of its first byte in the file
 	Number int    // of the line, from 1
 	Err    error  // why it is no result line; nil if it is one
@@ -47,6 +48,7 @@ func ScanLines(r io.Reader, yield func(*ScannedLine) bool) error {
 				break
 			}
 			s.Raw = buf[begin : searched+length]
+			s.Length = int64(len(s.Raw))
 			begin += len(s.Raw)
 			searched = begin
 			s.Number++
@@ -54,7 +56,7 @@ func ScanLines(r io.Reader, yield func(*ScannedLine) bool) error {
 			if !yield(&s) {
 				return nil
 			}
-			s.Offset += int64(len(s.Raw))
+			s.Offset += s.Length
 		}
 		switch {
 		case err == nil:
@@ -63,7 +65,7 @@ func ScanLines(r io.Reader, yield func(*ScannedLine) bool) error {
 		case begin == end:
 			return nil
 		default:
-			s.Raw, s.Line, s.Err, s.Torn = buf[begin:end], Line{}, errTorn, true
+			s.Raw, s.Length, s.Line, s.Err, s.Torn = buf[begin:end], int64(end-begin), Line{}, errTorn, true
 			s.Number++
 			yield(&s)
 			return nil

@@ -13,7 +13,7 @@ import (
 func logged(t *testing.T, level slog.Level) []map[string]any {
 	var out bytes.Buffer
 	synctest.Test(t, func(t *testing.T) {
-		plan := newPlan(t, "a 1s", "b 1s refuse429=5s 1s", "c node", "d park=1h", "e 1m")
+		plan := logPlan(t)
 		plan.Total = 5
 		plan.Deadline = time.Now().Add(3 * time.Second)
 		plan.Concurrency = 1
@@ -31,6 +31,10 @@ func logged(t *testing.T, level slog.Level) []map[string]any {
 		records = append(records, record)
 	}
 	return records
+}
+
+func logPlan(t *testing.T) *Plan {
+	return newPlan(t, "a 1s", "b 1s refuse429=5s 1s", "c node", "d park=1h", "e 1m")
 }
 
 func messages(records []map[string]any) []string {
@@ -52,8 +56,8 @@ func TestLogAtInfo(t *testing.T) {
 	})
 	for i, wanted := range []map[string]any{
 		{"batch": "b", "items": 5.0, "concurrency": 1.0, "pipeline_id": "p", "generation": "g"},
-		{"batch": "b", "item": "b", "attempt": 1.0, "task_id": "run-1", "trace_id": traceID("g", "b", "b", 1), "reason": "node llm (llm): POST models.test/v1/chat answered 429 Too Many Requests: slow down"},
-		{"batch": "b", "item": "c", "status": "failed", "attempts": 1.0, "task_id": "run-2", "trace_id": traceID("g", "b", "c", 1),
+		{"batch": "b", "item": "b", "attempt": 1.0, "task_id": "run-1", "trace_id": traceOf(t, logPlan(t), "b", 1), "reason": "node llm (llm): POST models.test/v1/chat answered 429 Too Many Requests: slow down"},
+		{"batch": "b", "item": "c", "status": "failed", "attempts": 1.0, "task_id": "run-2", "trace_id": traceOf(t, logPlan(t), "c", 1),
 			"class": "run_failed", "error": "run: node llm (llm): no answer"},
 		{"batch": "b", "reason": "stopped: deadline"},
 		{"batch": "b", "succeeded": 2.0, "failed": 1.0, "cancelled": 0.0, "timed_out": 0.0},
@@ -76,7 +80,7 @@ func TestLogAtDebugHasEveryIDOfEveryRun(t *testing.T) {
 		"INFO batch ended",
 	})
 	for _, r := range records {
-		if r["item"] != nil && (r["task_id"] == "" || r["trace_id"] != traceID("g", "b", r["item"].(string), 1)) {
+		if r["item"] != nil && (r["task_id"] == "" || r["trace_id"] != traceOf(t, logPlan(t), r["item"].(string), 1)) {
 			t.Errorf("%v", r)
 		}
 	}

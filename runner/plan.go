@@ -87,10 +87,10 @@ func NewGeneration(now time.Time) string {
 }
 
 // traceID is 32 hex digits that name an attempt, the same in every process that
-// asks for the same attempt.
-func traceID(generation, batch, id string, attempt int) string {
+// asks for the same attempt. An item whose inputs were edited is another one.
+func traceID(generation, batch, id, digest string, attempt int) string {
 	b := make([]byte, 0, 128)
-	for _, s := range []string{generation, batch, id} {
+	for _, s := range []string{generation, batch, id, digest} {
 		b = append(append(b, s...), 0)
 	}
 	sum := sha256.Sum256(strconv.AppendInt(b, int64(attempt), 10))

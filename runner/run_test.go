@@ -46,6 +46,21 @@ func newPlan(t testing.TB, items ...string) *Plan {
 	return planOf(t, batchHead+"    inputs: "+string(inline)+"\n")
 }
 
+// traceOf is the trace id of an attempt at an item of a plan.
+func traceOf(t testing.TB, plan *Plan, id string, attempt int) string {
+	digest := ""
+	err := plan.Batch.Items(nil, func(it spec.Item) bool {
+		if it.ID == id {
+			digest = it.Digest
+		}
+		return digest == ""
+	})
+	if err != nil || digest == "" {
+		t.Fatalf("item %s: %v", id, err)
+	}
+	return traceID(plan.Generation, plan.Batch.Name, id, digest, attempt)
+}
+
 // stdinPlan plans a batch whose items are read from r, as the JSON that jsonl gives.
 func stdinPlan(t testing.TB, r io.Reader) *Plan {
 	plan := planOf(t, batchHead+"    from: \"-\"\n")
@@ -210,7 +225,7 @@ func TestStartIsGivenWhatTheBatchSays(t *testing.T) {
 		plan.Batch.NodeInputOverrides = map[string]any{"llm.model": "small"}
 		backend := newFake(t)
 		n := play(t, t.Context(), plan, waiting{backend})
-		trace := traceID("g", "b", "a", 1)
+		trace := traceOf(t, plan, "a", 1)
 		want(t, "options", backend.options, []StartOptions{{TraceID: trace, NodeInputOverrides: plan.Batch.NodeInputOverrides, Version: "7"}})
 		want(t, "handle", n.results["a"].Handle, Handle{PipelineID: "p", TaskID: "run-0", TraceID: trace})
 	})

@@ -15,7 +15,7 @@ func (r *run) start(ctx context.Context, t *task) bool {
 	earlier := *t
 	t.attempt++
 	t.started, t.clock, t.fresh = time.Now(), clock{}, true
-	t.handle = Handle{PipelineID: r.PipelineID, TraceID: traceID(r.Generation, r.Batch.Name, t.item.ID, t.attempt)}
+	t.handle = Handle{PipelineID: r.PipelineID, TraceID: traceID(r.Generation, r.Batch.Name, t.item.ID, t.item.Digest, t.attempt)}
 	if !r.intend(t) || r.stops() { // it takes a while to write that
 		r.notBegun(t, &earlier, errNotStarted)
 		r.parked.add(t) // it is left over

@@ -101,7 +101,7 @@ func TestStartsThatFail(t *testing.T) {
 				want(t, "others", n.results["b"].Status, Succeeded)
 				want(t, "left", n.Left, false)
 				want(t, "started", r.StartedAt.IsZero(), r.Attempts == 0)
-				trace := traceID("g", "b", "a", max(r.Attempts, 1))
+				trace := traceOf(t, plan, "a", max(r.Attempts, 1))
 				if got.class == classUnknownStart {
 					want(t, "handle", r.Handle, Handle{PipelineID: "p", TraceID: trace})
 					if !strings.Contains(r.Error.Message, trace) {
@@ -216,7 +216,7 @@ func TestNoRunIsStartedUnnoted(t *testing.T) {
 		began := time.Now()
 		n := play(t, t.Context(), plan, backend)
 		id := plan.Redactor.ID("key-hunter2")
-		handle := Handle{PipelineID: "p", TraceID: traceID("g", "b", "key-hunter2", 1)}
+		handle := Handle{PipelineID: "p", TraceID: traceOf(t, plan, "key-hunter2", 1)}
 		want(t, "noted", backend.noted, []Begun{{ID: id, Digest: n.results[id].Digest, Attempt: 1, Handle: handle, At: began}})
 		want(t, "lines", backend.ledger.lines, []string{"intend key-hunter2", "began key-hunter2"})
 	})

@@ -88,7 +88,7 @@ func (s *stopRule) reached() (reason StopReason, why string) {
 	case s.FailureCount > 0 && s.failed >= s.FailureCount:
 		return AtFailures, fmt.Sprintf("%s, and run.stop.failures is %d", s.failures(), s.FailureCount)
 	case s.FailureShare > 0 && of > 0 && float64(s.failed) > s.FailureShare*float64(of)+1e-9: // 0.29*100 is a little less than 29
-		return AtFailures, fmt.Sprintf("%s of %d%s, and run.stop.failures is %s", s.failures(), of, whole, percent(s.FailureShare))
+		return AtFailures, fmt.Sprintf("%d of %d items%s have not succeeded, and run.stop.failures is %s", s.failed, of, whole, percent(s.FailureShare))
 	case s.BudgetUSD > 0 && s.unpriced:
 		return AtBudget, "what an answer cost is not known, so run.stop.budget.usd cannot be kept; give run.prices"
 	case s.BudgetUSD > 0 && s.nanoUSD >= nano(s.BudgetUSD):

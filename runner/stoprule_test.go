@@ -62,13 +62,13 @@ func TestStopRule(t *testing.T) {
 		"with those before": {stop: spec.Stop{FailureCount: 5}, before: resultsBefore(3, TimedOut, nil), bad: 9, at: 2, want: AtFailures, why: "5 items have not succeeded, and run.stop.failures is 5"},
 		"enough before":     {stop: spec.Stop{FailureCount: 5}, before: resultsBefore(7, Cancelled, nil), at: 0, want: AtFailures, why: "7 items have not succeeded, and run.stop.failures is 5"},
 
-		"a share of the rows":         {stop: spec.Stop{FailureShare: 0.05}, rows: 100, bad: 9, at: 6, want: AtFailures, why: "6 items have not succeeded of 100, and run.stop.failures is 5%"},
+		"a share of the rows":         {stop: spec.Stop{FailureShare: 0.05}, rows: 100, bad: 9, at: 6, want: AtFailures, why: "6 of 100 items have not succeeded, and run.stop.failures is 5%"},
 		"exactly a share":             {stop: spec.Stop{FailureShare: 0.29}, rows: 100, bad: 29, at: -1},
-		"a share, with those before":  {stop: spec.Stop{FailureShare: 0.29}, rows: 100, before: resultsBefore(29, Failed, nil), good: 60, bad: 1, at: 61, want: AtFailures, why: "30 items have not succeeded of 100, and run.stop.failures is 29%"},
-		"a share of a percent":        {stop: spec.Stop{FailureShare: 0.001}, rows: 1000, bad: 2, at: 2, want: AtFailures, why: "2 items have not succeeded of 1000, and run.stop.failures is 0.1%"},
-		"a share of those that ended": {stop: spec.Stop{FailureShare: 0.1}, rows: -1, good: 30, bad: 9, at: 34, want: AtFailures, why: "4 items have not succeeded of 34 that have ended, and run.stop.failures is 10%"},
+		"a share, with those before":  {stop: spec.Stop{FailureShare: 0.29}, rows: 100, before: resultsBefore(29, Failed, nil), good: 60, bad: 1, at: 61, want: AtFailures, why: "30 of 100 items have not succeeded, and run.stop.failures is 29%"},
+		"a share of a percent":        {stop: spec.Stop{FailureShare: 0.001}, rows: 1000, bad: 2, at: 2, want: AtFailures, why: "2 of 1000 items have not succeeded, and run.stop.failures is 0.1%"},
+		"a share of those that ended": {stop: spec.Stop{FailureShare: 0.1}, rows: -1, good: 30, bad: 9, at: 34, want: AtFailures, why: "4 of 34 items that have ended have not succeeded, and run.stop.failures is 10%"},
 		"a share of too few":          {stop: spec.Stop{FailureShare: 0.1}, rows: -1, bad: 19, at: -1},
-		"a share of just enough":      {stop: spec.Stop{FailureShare: 0.1}, rows: -1, before: resultsBefore(10, Succeeded, nil), bad: 19, at: 10, want: AtFailures, why: "10 items have not succeeded of 20 that have ended, and run.stop.failures is 10%"},
+		"a share of just enough":      {stop: spec.Stop{FailureShare: 0.1}, rows: -1, before: resultsBefore(10, Succeeded, nil), bad: 19, at: 10, want: AtFailures, why: "10 of 20 items that have ended have not succeeded, and run.stop.failures is 10%"},
 		"all may fail":                {stop: spec.Stop{FailureShare: 1}, rows: 30, bad: 30, at: -1},
 
 		"dollars":                   {stop: spec.Stop{BudgetUSD: 1}, good: 100, usage: dime, at: 10, want: AtBudget, why: "1.0000 USD are spent, and run.stop.budget.usd is 1"},

@@ -76,6 +76,8 @@ func (s *Summary) String() string {
 	switch s.outcome.Stopped {
 	case AtDeadline:
 		b.WriteString("; stopped at the deadline")
+	case AtFailures, AtBudget:
+		b.WriteString("; stopped, as " + s.outcome.Reason)
 	case Interrupted:
 		b.WriteString("; interrupted")
 	case ResultsFailed:

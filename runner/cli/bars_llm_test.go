@@ -50,7 +50,7 @@ run: {concurrency: %d, cache: %s}
 `
 
 // ask runs a batch of n items against a server, in a folder of its own.
-func (b *bench) ask(s *modelServer, batch string, n int) (process, []map[string]any) {
+func (b *bench) ask(s *modelServer, batch string, n int) (taken, []map[string]any) {
 	b.Helper()
 	dir, err := os.MkdirTemp(b.dir, "asks")
 	if err != nil {
@@ -79,7 +79,7 @@ func (b *bench) ask(s *modelServer, batch string, n int) (process, []map[string]
 	return p, results
 }
 
-func (b *bench) succeeded(what string, p process, results []map[string]any, n int) {
+func (b *bench) succeeded(what string, p taken, results []map[string]any, n int) {
 	b.Helper()
 	good := 0
 	for _, r := range results {

@@ -35,7 +35,7 @@ func TestBars(t *testing.T) {
 	for _, part := range []struct {
 		name    string
 		measure func()
-	}{{"models", b.models}, {"million", b.million}, {"graph", b.wideGraph}, {"validate", b.validate}, {"version", b.version}} {
+	}{{"models", b.models}, {"million", b.million}, {"durable", b.durable}, {"graph", b.wideGraph}, {"validate", b.validate}, {"version", b.version}} {
 		t.Run(part.name, func(t *testing.T) {
 			b.T = t
 			part.measure()
@@ -88,8 +88,8 @@ func (b *bench) write(name, content string) string {
 	return path
 }
 
-// process is what one run of a process took.
-type process struct {
+// taken is what one run of a process took.
+type taken struct {
 	wall, cpu time.Duration
 	anon      int // peak of RssAnon in bytes
 	code      int // exit code
@@ -97,7 +97,7 @@ type process struct {
 }
 
 // run runs a process, which must succeed.
-func (b *bench) run(env, name string, args ...string) process {
+func (b *bench) run(env, name string, args ...string) taken {
 	b.Helper()
 	p := b.process([]string{env}, name, args...)
 	if p.code != 0 {
@@ -107,7 +107,7 @@ func (b *bench) run(env, name string, args ...string) process {
 }
 
 // process starts a process, watches its memory, and waits for it.
-func (b *bench) process(env []string, name string, args ...string) process {
+func (b *bench) process(env []string, name string, args ...string) taken {
 	b.Helper()
 	cmd := exec.CommandContext(b.Context(), name, args...)
 	cmd.Env = append(append(os.Environ(), env...), "GOMAXPROCS=2") // the bars are for two cores
@@ -121,7 +121,7 @@ func (b *bench) process(env []string, name string, args ...string) process {
 	peak := make(chan int)
 	go func() { peak <- watchAnon(ctx, cmd.Process.Pid) }()
 	err := cmd.Wait()
-	p := process{wall: time.Since(began), code: cmd.ProcessState.ExitCode(), said: said.String()}
+	p := taken{wall: time.Since(began), code: cmd.ProcessState.ExitCode(), said: said.String()}
 	stop()
 	p.anon = <-peak
 	if _, exited := errors.AsType[*exec.ExitError](err); err != nil && !exited {
@@ -132,7 +132,7 @@ func (b *bench) process(env []string, name string, args ...string) process {
 }
 
 // median is that of several runs, figure by figure.
-func (b *bench) median(runs int, name string, args ...string) process {
+func (b *bench) median(runs int, name string, args ...string) taken {
 	var walls, cpus []time.Duration
 	for range runs {
 		p := b.run("", name, args...)
@@ -140,7 +140,7 @@ func (b *bench) median(runs int, name string, args ...string) process {
 	}
 	slices.Sort(walls)
 	slices.Sort(cpus)
-	return process{wall: walls[runs/2], cpu: cpus[runs/2]}
+	return taken{wall: walls[runs/2], cpu: cpus[runs/2]}
 }
 
 func watchAnon(ctx context.Context, pid int) (peak int) {

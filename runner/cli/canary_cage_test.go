@@ -128,7 +128,7 @@ func (c *cage) search(when string) {
 			if err != nil {
 				return err
 			}
-			found = append(found, leaks(text, c.needles(path))...)
+			found = append(found, leaks(text, allNeedles)...)
 		}
 		for _, found := range found {
 			if said := filepath.Base(path) + found; !c.said[said] {
@@ -141,15 +141,6 @@ func (c *cage) search(when string) {
 	if err != nil {
 		c.t.Error(err)
 	}
-}
-
-// needles are what must not be in a file. What is kept of the answers of models is
-// whole but for the keys that they were asked with, as runs go on with it.
-func (c *cage) needles(path string) []needle {
-	if strings.HasPrefix(filepath.Base(path), "answers.db") {
-		return needles(openKey, routerKey)
-	}
-	return allNeedles
 }
 
 // ServeHTTP is a model where it is asked as one; else it answers as X-How asks, and

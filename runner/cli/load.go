@@ -52,7 +52,7 @@ func (o *fileOptions) load(path string, std streams, warn func(schema.Problems))
 
 // engine is what the embedded engine works with for a batch file.
 func (o *fileOptions) engine(file *spec.File) engine.Options {
-	return engine.Options{Env: o.env, Dir: filepath.Dir(file.Path), Prices: file.Run.Prices, RequestsPerMinute: file.Run.Rate.RequestsPerMinute}
+	return engine.Options{Env: o.env, Dir: filepath.Dir(file.Path), Prices: file.Run.Prices, RequestsPerMinute: file.Run.Rate.RequestsPerMinute, Redactor: file.Redactor}
 }
 
 // read reads a batch file; whether its backend can run it is not looked at.

@@ -90,7 +90,7 @@ func (n *night) batch(ctx context.Context, j *job) (code int, err error) {
 	if outcome.Cause != nil && err == nil {
 		err = fmt.Errorf("batch %s: all runs failed alike, so no more are started: %w; %s", j.plan.Batch.Name, outcome.Cause, whatToMend[outcome.Stopped])
 	}
-	complete := err == nil && !outcome.Left
+	complete := err == nil && !outcome.Left && n.limit == 0 && n.only == nil
 	if summaryErr := n.summaries.add(j, tally.Figures(), complete, code, reasonOf(outcome, code, err)); err == nil && summaryErr != nil {
 		return gravest(code, exitResults), summaryErr
 	}

@@ -15,23 +15,26 @@ import (
 // into the generation that is not finished yet, whatever its date, else into
 // today's.
 func (o *runOptions) place(file *spec.File, b *spec.Batch, now time.Time) (*job, error) {
-	j := &job{date: now.Format("2006-01-02")}
-	j.path = o.resultsPath(file, b, j.date)
-	j.pattern = o.resultsPath(file, b, datePlaceholder)
-	j.dated = j.pattern != j.path
-	if j.path == "/dev/stdout" {
-		j.path = "-"
-	}
+	j := o.placeAt(file, b, now.Format(dateForm))
 	if j.dated && !o.fresh {
 		if err := o.placeDated(file, b, j); err != nil {
 			return nil, &exitError{exitUsage, err}
 		}
 	}
-	if err := o.checkPlace(file, j.path); err != nil {
-		return nil, &exitError{exitUsage, err}
-	}
 	return j, nil
 }
+
+// placeAt is the place of a date.
+func (o *runOptions) placeAt(file *spec.File, b *spec.Batch, date string) *job {
+	j := &job{batch: b, date: date, path: o.resultsPath(file, b, date), pattern: o.resultsPath(file, b, datePlaceholder)}
+	if j.dated = j.pattern != j.path; j.path == "/dev/stdout" {
+		j.path = "-"
+	}
+	return j
+}
+
+// dateForm is that of {{ date }}.
+const dateForm = "2006-01-02"
 
 // datePlaceholder is what a path has in the place of a date.
 const datePlaceholder = "{{ date }}"
@@ -95,7 +98,7 @@ func openStream(path string, std streams) (*runner.ResultsFile, error) {
 // currentResults are the results of a batch that are there: those of the
 // generation that it is at or, where the path has no date, the only ones.
 func currentResults(o *fileOptions, file *spec.File, b *spec.Batch) (string, error) {
-	today := file.ResultsPath(time.Now().Format("2006-01-02"), b.Name)
+	today := file.ResultsPath(time.Now().Format(dateForm), b.Name)
 	pattern := file.ResultsPath(datePlaceholder, b.Name)
 	if !strings.Contains(pattern, datePlaceholder) {
 		return today, nil

@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
+	"os"
 	"path/filepath"
 	"time"
 
@@ -45,7 +46,7 @@ func (r *summaries) add(j *job, figures runner.Figures, complete bool, code int,
 	}
 	path := filepath.Join(filepath.Dir(j.path), "summary.json")
 	if r.path != "" {
-		path = spec.FillResultsPath(r.path, r.now.Format("2006-01-02"), j.plan.Batch.Name)
+		path = spec.FillResultsPath(r.path, r.now.Format(dateForm), j.plan.Batch.Name)
 	}
 	if r.written == nil {
 		r.written = map[string]*summaryFile{}
@@ -61,7 +62,7 @@ func (r *summaries) add(j *job, figures runner.Figures, complete bool, code int,
 		results = filepath.ToSlash(relative)
 	}
 	entry := batchSummary{
-		Batch: j.plan.Batch.Name, Results: results, Generation: j.plan.Generation, Complete: complete,
+		Batch: j.plan.Batch.Name, Results: hide.Text(results), Generation: j.plan.Generation, Complete: complete,
 		ExitCode: code, Reason: hide.Message(reason), Figures: figures,
 	}
 	s.Batches = append(s.Batches, entry)
@@ -71,6 +72,9 @@ func (r *summaries) add(j *job, figures runner.Figures, complete bool, code int,
 	text, err := json.MarshalIndent(s, "", "  ")
 	if err != nil {
 		return fmt.Errorf("the summary of batch %s: %w", j.plan.Batch.Name, err)
+	}
+	if err := os.MkdirAll(filepath.Dir(path), 0o777); err != nil {
+		return &runner.ResultsError{Path: path, Err: err}
 	}
 	return runner.ReplaceFile(path, func(w io.Writer) error {
 		_, err := w.Write(append(text, '\n'))

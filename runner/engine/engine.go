@@ -65,7 +65,8 @@ type Options struct {
 	Log    func(message string)             // takes what is worth a line, and the stacks of panics; nil: nobody
 	Warn   func(message string)             // takes what will cost something; nil: as Log
 
-	RequestsPerMinute int // calls of all models together; 0: any number
+	Redactor          *spec.Redactor // answers of models that hold what it hides are not kept; nil: all are
+	RequestsPerMinute int            // calls of all models together; 0: any number
 }
 
 // New makes an engine without pipelines.
@@ -78,7 +79,7 @@ func New(o Options) *Engine {
 	return &Engine{
 		log:       o.Log,
 		http:      newHTTPClient(),
-		models:    llm.New(llm.Options{Env: o.Env, Cache: o.Cache, Log: o.Log, Warn: o.Warn, RequestsPerMinute: o.RequestsPerMinute}),
+		models:    llm.New(llm.Options{Env: o.Env, Cache: o.Cache, Log: o.Log, Warn: o.Warn, Redactor: o.Redactor, RequestsPerMinute: o.RequestsPerMinute}),
 		prices:    llm.NewPriceList(o.Prices),
 		dir:       o.Dir,
 		nonce:     hex.EncodeToString(nonce[:]),

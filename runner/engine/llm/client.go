@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"nightshift/runner"
+	"nightshift/spec"
 )
 
 // Options are what a client works with.
@@ -23,7 +24,8 @@ type Options struct {
 	Log   func(message string)             // what is worth a line and is no error; nil: nobody listens
 	Warn  func(message string)             // what will cost something; nil: as Log
 
-	RequestsPerMinute int // calls of all models together; 0: any number
+	Redactor          *spec.Redactor // answers that hold what it hides are not kept; nil: all are
+	RequestsPerMinute int            // calls of all models together; 0: any number
 }
 
 // Client asks language models. It is safe for concurrent use, and one is to
@@ -31,6 +33,7 @@ type Options struct {
 type Client struct {
 	env      func(name string) string // "": not set
 	cache    *Cache
+	redactor *spec.Redactor
 	budget   *budget
 	http     *http.Client
 	log      func(string)
@@ -52,7 +55,7 @@ const putWithin = 6 * time.Second
 
 // New makes a client. It reads variables when it is asked, not before.
 func New(o Options) *Client {
-	c := &Client{cache: o.Cache, budget: newBudget(o.RequestsPerMinute), log: o.Log, limiters: map[place]*runner.Limiter{}, inWords: map[schemaAt]bool{}}
+	c := &Client{cache: o.Cache, redactor: o.Redactor, budget: newBudget(o.RequestsPerMinute), log: o.Log, limiters: map[place]*runner.Limiter{}, inWords: map[schemaAt]bool{}}
 	if c.log == nil {
 		c.log = func(string) {}
 	}
@@ -277,10 +280,10 @@ func (call Call) say(piece string) {
 }
 
 // keep puts an answer into the cache. One that cannot be kept is an answer all
-// the same; one that repeats the key of the API is not kept, as what hides keys
-// may not know that one any more when it is read.
+// the same; one that repeats a secret, or the key of the API, is not kept: what
+// hides them may not know that one any more when it is read.
 func (c *Client) keep(ctx context.Context, w *wire, key Key, r Request, a Answer) {
-	if len(w.key) >= minKey && strings.Contains(a.Text, w.key) {
+	if len(w.key) >= minKey && strings.Contains(a.Text, w.key) || c.redactor.Text(a.Text) != a.Text {
 		return
 	}
 	// It is paid for, also where its run has just been ended.

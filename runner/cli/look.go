@@ -1,0 +1,143 @@
+package cli
+
+import (
+	"fmt"
+	"strings"
+
+	"nightshift/runner"
+	"nightshift/schema"
+	"nightshift/spec"
+)
+
+// look is what a look at the items finds, before anything is run.
+type look struct {
+	known    bool // whether there was one: not where rows can be read once only
+	done     int  // have ended
+	begun    int  // a run of them may be going
+	todo     int
+	edited   int // of these, have ended with other inputs
+	again    int // of these, have ended, and are run again
+	notAsked int // have not ended, and are not asked for now
+}
+
+// scan looks at the rows of a batch, as far as they can be read twice. Single bad
+// rows are no reason not to run the others; the problems are.
+func (o *runOptions) scan(j *job, std streams) schema.Problems {
+	b := j.plan.Batch
+	j.plan.Total, j.plan.Rows = -1, -1
+	switch {
+	case j.generation != nil && j.generation.Complete:
+		j.look = look{known: true, done: j.generation.Tally().Items}
+		return nil
+	case !b.Source.Rereadable():
+		return nil
+	}
+	var each func(*spec.Item)
+	j.look.known = true
+	if j.resumes() || o.only != nil {
+		each = func(it *spec.Item) {
+			if o.limit == 0 || it.Index < o.limit {
+				j.look.add(j.plan.Past.Of(it))
+			}
+		}
+	}
+	s := b.Scan(each)
+	switch {
+	case s.Fatal || s.Duplicates > 0 || s.Bad == s.Rows:
+		return s.Problems
+	case s.Bad > 0:
+		o.notice(std, fmt.Sprintf("%s: %d of %d rows cannot be used and will be failed results; the first: %s", b.Name, s.Bad, s.Rows, s.Problems[0]))
+	}
+	j.plan.Rows = s.Rows
+	if o.limit > 0 {
+		j.plan.Rows = min(o.limit, s.Rows)
+	}
+	if each == nil {
+		j.look.todo = j.plan.Rows
+	} else if missing := o.missing(j); len(missing) > 0 {
+		return missing
+	}
+	j.plan.Total = j.look.todo + j.look.begun
+	return nil
+}
+
+// missing says which items were asked for that the batch does not have, once its
+// rows were read.
+func (o *runOptions) missing(j *job) schema.Problems {
+	if o.only == nil || o.limit > 0 {
+		return nil
+	}
+	var ids []string
+	if j.generation != nil {
+		ids = j.generation.Missing()
+	} else {
+		ids = j.chosen.missing()
+	}
+	if len(ids) == 0 {
+		return nil
+	}
+	return schema.Problems{j.plan.Batch.Lacks(ids)}
+}
+
+func (l *look) add(s runner.Standing) {
+	switch {
+	case s.Skip && s.Ended:
+		l.done++
+	case s.Skip:
+		l.notAsked++
+	case s.Begun != nil:
+		l.begun++
+	default:
+		if l.todo++; s.Edited {
+			l.edited++
+		} else if s.Ended {
+			l.again++
+		}
+	}
+}
+
+// resumes tells whether something is there from an earlier invocation.
+func (j *job) resumes() bool {
+	return j.generation != nil && (j.generation.Tally().Items > 0 || len(j.generation.Orphans()) > 0)
+}
+
+func (j *job) nothingToDo() bool {
+	return j.look.known && j.generation != nil && j.look.todo+j.look.begun == 0 && len(j.generation.Orphans()) == 0
+}
+
+// standing says how a batch stands before it is run; "" where it is new.
+func (j *job) standing() string {
+	if !j.resumes() {
+		return ""
+	}
+	name, tally := j.plan.Batch.Name, j.generation.Tally()
+	if j.dated {
+		name += " of " + j.date
+	}
+	if j.nothingToDo() {
+		failed := ""
+		if n := tally.NotSucceeded(); n > 0 {
+			failed = fmt.Sprintf(", %d of which did not succeed; --retry-failed runs those again, --fresh all", n)
+		}
+		return fmt.Sprintf("%s: %d already done, nothing to do%s", name, j.look.done, failed)
+	}
+	if !j.look.known {
+		return fmt.Sprintf("%s: %d already done, %d re-attached, the others to do", name, tally.Items, len(j.generation.Orphans()))
+	}
+	return fmt.Sprintf("%s: %d already done, %d re-attached, %d to do%s", name, j.look.done, j.look.begun, j.look.todo, j.look.details())
+}
+
+// details say why items that have ended are run again.
+func (l *look) details() string {
+	var parts []string
+	if l.edited > 0 {
+		parts = append(parts, fmt.Sprintf("%d edited since", l.edited))
+	}
+	if l.again > 0 {
+		parts = append(parts, fmt.Sprintf("%d again", l.again))
+	}
+	if len(parts) == 0 {
+		return ""
+	}
+	return " (" + strings.Join(parts, ", ") + ")"
+}
