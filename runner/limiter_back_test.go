@@ -129,7 +129,7 @@ func TestRetryAfterHoldsAllBackOnce(t *testing.T) {
 		want(t, "admitted before", l.begin(1000), 0)
 		time.Sleep(time.Nanosecond)
 		want(t, "admitted after", l.begin(1000), 31) // one of the 32 is still there
-		time.Sleep(3499 * time.Millisecond) // the pause was the second in which limits stay
+		time.Sleep(3499 * time.Millisecond)          // the pause was the second in which limits stay
 		want(t, "admitted before full speed", l.begin(1000), 31)
 		time.Sleep(time.Millisecond)
 		l.begin(1)
