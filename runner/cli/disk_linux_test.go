@@ -80,7 +80,7 @@ func TestFullDisk(t *testing.T) {
 	if n := c.model.takeRequests(); n != 0 {
 		t.Errorf("new lines were there, and the model was asked %d times for them", n)
 	}
-	c.whole(exitOK)
+	c.whole()
 }
 
 func TestReadOnlyFolder(t *testing.T) {
@@ -103,5 +103,5 @@ func TestReadOnlyFolder(t *testing.T) {
 	}
 	remount(0, "size=1m")
 	c.start().ends(exitOK)
-	c.whole(exitOK)
+	c.whole()
 }

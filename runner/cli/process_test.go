@@ -32,8 +32,7 @@ func startProcess(t *testing.T, dir, wrapper string, env []string, args ...strin
 	p := &process{t: t, cmd: exec.CommandContext(ctx, args[0], args[1:]...), ended: make(chan struct{})}
 	p.out.grew, p.err.grew = make(chan struct{}, 1), make(chan struct{}, 1)
 	p.cmd.Dir = dir
-	// The race detector of a process waits a second before it lets it end.
-	p.cmd.Env = append(os.Environ(), asCommand+"=1", "NIGHTSHIFT_STATE=", "GORACE=atexit_sleep_ms=0 "+os.Getenv("GORACE"))
+	p.cmd.Env = append(os.Environ(), asCommand+"=1", "NIGHTSHIFT_STATE=")
 	p.cmd.Env = append(p.cmd.Env, env...)
 	p.cmd.Stdout, p.cmd.Stderr = &p.out, &p.err
 	if err := p.cmd.Start(); err != nil {

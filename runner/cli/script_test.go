@@ -22,10 +22,15 @@ func TestMain(m *testing.M) {
 	if os.Getenv(asCommand) != "" {
 		os.Exit(Main())
 	}
+	os.Setenv("GORACE", noExitSleep+" "+os.Getenv("GORACE"))
 	testscript.Main(m, map[string]func(){"nightshift": func() { os.Exit(Main()) }})
 }
 
 const asCommand = "NIGHTSHIFT_TEST_AS_COMMAND"
+
+// noExitSleep keeps processes under the race detector from waiting a second
+// before they end.
+const noExitSleep = "atexit_sleep_ms=0"
 
 // TestScripts runs testdata/script: what the commands print, write, and exit
 // with, as a user sees it. Beside the usual commands, scripts have
@@ -44,6 +49,7 @@ func TestScripts(t *testing.T) {
 		Dir:                 filepath.Join(root, "testdata", "script"),
 		RequireExplicitExec: true,
 		Setup: func(env *testscript.Env) error {
+			env.Setenv("GORACE", noExitSleep)
 			env.Setenv("ROOT", root)
 			env.Setenv("EXAMPLES", filepath.Join(root, "examples"))
 			return nil
