@@ -21,7 +21,7 @@ type GenerationOptions struct {
 	Pipeline string // digest of what runs; results of another one are refused
 	Source   string // fingerprint of the items; "": it may change without being seen
 
-	Fresh         bool     // move what is there aside, and begin a new one
+	Fresh         bool     // begin a new one, and move what is there aside then
 	AcceptChanged bool     // keep results of another pipeline
 	RetryFailed   bool     // items that did not succeed are run again
 	RetryClasses  []string // only those with an error of one of these classes; nil: all
@@ -79,7 +79,7 @@ func retryPath(results string) string   { return results + ".retry" }
 func journalPath(results string) string { return results + ".journal" }
 
 // OpenGeneration opens the generation whose results are at a path, or begins
-// one; until Begin, nothing but the lock is written. The error is a *LockedError
+// one; until Begin, nothing is written but the lock, and what mends the files. The error is a *LockedError
 // where another process has it, ErrChangedPipeline, or a *ResultsError. It must
 // be closed.
 func OpenGeneration(o GenerationOptions) (_ *Generation, err error) {
@@ -107,14 +107,10 @@ func OpenGeneration(o GenerationOptions) (_ *Generation, err error) {
 			}
 		}()
 	}
-	switch {
-	case !o.Fresh:
-		err = g.resume()
-	case !o.LookOnly:
-		err = g.moveAside()
-	}
-	if err != nil {
-		return nil, err
+	if !o.Fresh {
+		if err = g.resume(); err != nil {
+			return nil, err
+		}
 	}
 	if g.ID == "" {
 		g.StartedAt = time.Now()

@@ -11,6 +11,11 @@ import (
 
 // Begin opens the files for writing: items are about to be run.
 func (g *Generation) Begin() error {
+	if g.Fresh {
+		if err := g.moveAside(); err != nil {
+			return err
+		}
+	}
 	out, err := g.openOutput(g.target)
 	if err != nil {
 		return &ResultsError{g.Path, cause(err)}

@@ -158,7 +158,14 @@ func TestFreshAmongWhatACrashLeft(t *testing.T) {
 					keep(o.Path + ".20260304T050607" + end)
 				}
 			}
+			before := namesIn(t, filepath.Dir(o.Path))
 			want(t, "close", mustOpenFresh(t, o).Close(false), nil)
+			want(t, "the folder, as nothing was run", namesIn(t, filepath.Dir(o.Path)), before)
+			g := mustOpenFresh(t, o)
+			if err := g.Begin(); err != nil {
+				t.Fatal(err)
+			}
+			want(t, "close", g.Close(false), nil)
 			found := map[string]bool{}
 			for name := range strings.FieldsSeq(namesIn(t, filepath.Dir(o.Path))) {
 				found[contents(t, filepath.Join(filepath.Dir(o.Path), name))] = true

@@ -172,7 +172,7 @@ func openGen(t testing.TB, o GenerationOptions) (*Generation, error) {
 	if g.Tally().Items > 0 && !o.Fresh {
 		want(t, "generation of the look", look.ID, g.ID)
 	}
-	if !g.Complete {
+	if !g.Complete && !o.Fresh { // then it is moved aside when something is to be written
 		_, tally := readRows(t, o.Path)
 		want(t, "tally when opened", said(t, g.Tally()), said(t, tally))
 	}

@@ -47,6 +47,11 @@ func (o *runOptions) jobs(file *spec.File, picked []*spec.Batch, began time.Time
 	if len(refused) > 0 {
 		return jobs, &exitError{exitUsage, refused}
 	}
+	if !slices.ContainsFunc(jobs, func(j *job) bool { return !j.look.known }) {
+		if err := o.missing(jobs); err != nil {
+			return jobs, &exitError{exitUsage, err}
+		}
+	}
 	return jobs, nil
 }
 

@@ -2,6 +2,7 @@ package cli
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 
 	"nightshift/runner"
@@ -54,29 +55,36 @@ func (o *runOptions) scan(j *job, std streams) schema.Problems {
 	}
 	if each == nil {
 		j.look.todo = j.plan.Rows
-	} else if missing := o.missing(j); len(missing) > 0 {
-		return missing
 	}
 	j.plan.Total = j.look.todo + j.look.begun
 	return nil
 }
 
-// missing says which items were asked for that the batch does not have, once its
-// rows were read.
-func (o *runOptions) missing(j *job) schema.Problems {
-	if o.only == nil || o.limit > 0 {
+// missing says which items were asked for that none of the batches has, once
+// their rows were read.
+func (o *runOptions) missing(jobs []*job) error {
+	if o.only == nil || o.limit > 0 || len(jobs) == 0 {
 		return nil
 	}
-	var ids []string
+	ids := jobs[0].missing()
+	for _, j := range jobs[1:] {
+		others := j.missing()
+		ids = slices.DeleteFunc(ids, func(id string) bool { return !slices.Contains(others, id) })
+	}
+	switch {
+	case len(ids) == 0:
+		return nil
+	case len(jobs) == 1:
+		return schema.Problems{jobs[0].batch.Lacks(ids)}
+	}
+	return fmt.Errorf("--only: none of the batches has an item %s", strings.Join(ids, ", "))
+}
+
+func (j *job) missing() []string {
 	if j.generation != nil {
-		ids = j.generation.Missing()
-	} else {
-		ids = j.chosen.missing()
+		return j.generation.Missing()
 	}
-	if len(ids) == 0 {
-		return nil
-	}
-	return schema.Problems{j.plan.Batch.Lacks(ids)}
+	return j.chosen.missing()
 }
 
 func (l *look) add(s runner.Standing) {
@@ -108,6 +116,9 @@ func (j *job) nothingToDo() bool {
 // standing says how a batch stands before it is run; "" where it is new.
 func (j *job) standing() string {
 	if !j.resumes() {
+		if j.nothingToDo() { // another batch has what is asked for
+			return j.batch.Name + ": has none of these items"
+		}
 		return ""
 	}
 	name, tally := j.plan.Batch.Name, j.generation.Tally()

@@ -42,6 +42,9 @@ func (n *night) run(jobs []*job, pipelineID string) error {
 			break
 		}
 	}
+	if err := n.missing(jobs); err != nil && (code == exitOK || code == exitItems) { // of rows that could not be read beforehand
+		return &exitError{exitUsage, err}
+	}
 	if code == exitOK {
 		return nil
 	}
@@ -79,12 +82,8 @@ func (n *night) batch(ctx context.Context, j *job) (code int, err error) {
 	tally := summary.Tally()
 	if source, ok := errors.AsType[*runner.SourceError](err); ok {
 		err = schema.Problems{j.plan.Batch.SourceProblem(source.Err)}
-	} else if err == nil && !outcome.Left {
-		if missing := n.missing(j); len(missing) > 0 { // of rows that could not be read beforehand
-			err = missing
-		} else if tally.Items == 0 {
-			err = schema.Problems{j.plan.Batch.Empty()}
-		}
+	} else if err == nil && !outcome.Left && tally.Items == 0 && n.only == nil {
+		err = schema.Problems{j.plan.Batch.Empty()}
 	}
 	code = codeOf(outcome, tally, err, interruptCode(ctx))
 	if outcome.Cause != nil && err == nil {
@@ -127,7 +126,12 @@ func (n *night) open(j *job) (runner.Recorder, error) {
 			return nil, err
 		}
 	}
-	return j.generation, j.generation.Begin()
+	noted := len(j.generation.Notes)
+	err := j.generation.Begin()
+	for _, note := range j.generation.Notes[noted:] {
+		n.notice(n.std, note)
+	}
+	return j.generation, err
 }
 
 // whatToMend is what a user can do about a batch whose runs all failed alike.
