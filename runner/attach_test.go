@@ -321,3 +321,29 @@ func TestOrphansAreBounded(t *testing.T) {
 		}
 	})
 }
+
+// TestStaleRunIsTerminatedFirst: the run of an item with its old inputs, before one
+// with the new inputs takes its place in the journal.
+func TestStaleRunIsTerminatedFirst(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		plan := newPlan(t, "a 1s", "b 1s")
+		l := newLedger()
+		plan.Past, plan.Journal = l, l
+		f := newFake(t)
+		h := newHosted(f)
+		old, err := h.Start(t.Context(), "p", Inputs{"id": "old", "do": "1h"}, StartOptions{TraceID: "t"})
+		if err != nil {
+			t.Fatal(err)
+		}
+		l.stands["a"] = Standing{Stale: &Begun{ID: "a", Digest: "other", Attempt: 1, Handle: old, At: time.Now()}}
+		n := play(t, t.Context(), plan, h)
+		want(t, "succeeded", n.ids(Succeeded), []string{"a", "b"})
+		var calls []string // in their order
+		for _, c := range f.calls {
+			if c.id != "b" && c.what != "look" {
+				calls = append(calls, c.what+" "+c.id)
+			}
+		}
+		want(t, "calls", calls, []string{"start old", "terminate old", "start a"})
+	})
+}

@@ -44,12 +44,19 @@ func (r *run) within(ctx context.Context, t *task, work func(ctx context.Context
 		r.interrupt(ctx, t)
 		return false
 	case timedOut:
-		_ = terminate(ctx, r.backend, t.handle)
-		err := fmt.Errorf("%w of %v and was terminated", errTimeout, r.Timeout)
+		err := fmt.Errorf("%w of %v and %s", errTimeout, r.Timeout, endedBy(terminate(ctx, r.backend, t.handle)))
 		r.end(t, err, Result{Status: TimedOut, Error: &ErrorInfo{Class: classTimedOut, Message: err.Error()}, Usage: r.usageOf(ctx, t.handle)})
 		return false
 	}
 	return true
+}
+
+// endedBy says what a call that was to terminate a run has come to.
+func endedBy(err error) string {
+	if isGone(err) {
+		return "was terminated"
+	}
+	return "may go on, as it could not be terminated: " + err.Error()
 }
 
 // resume goes on with a suspended run.
@@ -75,7 +82,7 @@ func (r *run) resume(ctx context.Context, t *task) bool {
 func (r *run) attach(ctx context.Context, t *task) bool {
 	r.countIn(t)
 	r.emit(t.event(Attached))
-	t.fresh, t.clock = false, clock{time.Since(t.started)}
+	t.fresh, t.clock = false, clock{max(time.Since(t.started), 0)}
 	if r.waiter == nil {
 		status, err := r.look(ctx, t, &pauses{interval: r.PollInterval, pause: r.PollInterval})
 		api, _ := errors.AsType[*APIError](err)
@@ -116,7 +123,8 @@ func (r *run) see(ctx context.Context, t *task) bool {
 func (r *run) judge(ctx context.Context, t *task, status Status, err error) {
 	result := Result{Status: Failed, Usage: status.Usage}
 	switch {
-	case err != nil:
+	case err != nil: // it is lost sight of, and must not go on for ever
+		err = fmt.Errorf("%w; the run %s", err, endedBy(terminate(ctx, r.backend, t.handle)))
 		result.Error = describe(err, classStatus)
 	case status.Suspended != nil:
 		if err = r.suspended(t, *status.Suspended); err == nil {

@@ -71,14 +71,14 @@ func TestTimeout(t *testing.T) {
 	for name, variant := range variants {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
-				plan := newPlan(t, "a hang", "b stuck", "c 7s", "d 3s park=1h 2s", "e 2s park=1s hang")
+				plan := newPlan(t, "a hang", "b 1s", "c 7s", "d 3s park=1h 2s", "e 2s park=1s hang")
 				plan.Timeout = 6*time.Second + 500*time.Millisecond
 				plan.Concurrency = 5
 				backend := newFake(t)
 				n := play(t, t.Context(), plan, variant.backend(backend))
 				want(t, "terminated", backend.log("terminate"), []string{"6.5s terminate a", "6.5s terminate c", variant.e + " terminate e"})
-				want(t, "timed out", n.ids(TimedOut), []string{"a", "b", "c", "e"})
-				want(t, "succeeded", n.ids(Succeeded), []string{"d"})
+				want(t, "timed out", n.ids(TimedOut), []string{"a", "c", "e"})
+				want(t, "succeeded", n.ids(Succeeded), []string{"b", "d"})
 				a := n.results["a"]
 				want(t, "duration", a.Duration, plan.Timeout)
 				want(t, "error", a.Error, &ErrorInfo{Class: "timed_out", Message: "the run took longer than its timeout of 6.5s and was terminated"})

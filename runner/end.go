@@ -48,7 +48,7 @@ func (r *run) complete(t *task, result *Result) {
 	result.Usage = addUsage(t.usage, result.Usage)
 	result.StartedAt, result.FinishedAt = t.started, time.Now()
 	if !result.StartedAt.IsZero() {
-		result.Duration = result.FinishedAt.Sub(result.StartedAt)
+		result.Duration = max(result.FinishedAt.Sub(result.StartedAt), 0) // clocks are set back, and a run may be of an earlier process
 	}
 }
 

@@ -118,20 +118,20 @@ func (s *stream) deliver(batch []sentEvent, recorder Recorder, redactor *spec.Re
 		written, err = recorder.Commit()
 	}
 	for _, e := range batch {
-		if e.written != nil {
-			close(e.written)
-		}
-		if e.Result != nil {
-			if written == 0 {
-				continue // it did not reach the file, so nobody may count it
-			}
+		lost := e.Result != nil && written == 0 // it did not reach the file, so nobody may count it
+		if e.Result != nil && !lost {
 			written--
 		}
 		if e.Outcome != nil && (err != nil || s.err != nil) {
 			e.Outcome.Stopped = ResultsFailed
 		}
 		for _, sink := range sinks {
-			sink.Handle(e.Event)
+			if !lost {
+				sink.Handle(e.Event)
+			}
+		}
+		if e.written != nil {
+			close(e.written) // now that it is counted: it may have been one too many
 		}
 	}
 	return err

@@ -135,5 +135,11 @@ func (f *feeder) await(wait time.Duration) *task {
 func (f *feeder) reject(t *task) {
 	result := Result{Status: Failed, Error: &ErrorInfo{Class: t.item.Err.Class, Message: t.item.Err.Error()}}
 	f.complete(t, &result)
-	f.finish(&result, nil)
+	if f.Stop.FailureCount == 0 && f.Stop.FailureShare == 0 {
+		f.finish(&result, nil)
+		return
+	}
+	counted := make(chan struct{}) // it may be one too many
+	f.finish(&result, counted)
+	<-counted
 }

@@ -86,6 +86,9 @@ func (m *machine) open(t *rapid.T) {
 		if s.Begun != nil {
 			known[id] = *s.Begun
 		}
+		if s.Stale != nil { // it is terminated before another one is started
+			known[id] = *s.Stale
+		}
 		has, ended := m.held[id]
 		again := m.o.RetryFailed && m.failed[id]
 		if skip := ended && has == it.Digest && !again && s.Begun == nil; s.Skip != skip || s.Ended != ended || s.Edited != (ended && has != it.Digest) {

@@ -202,7 +202,7 @@ func (g *Generation) take(l *Line) (again bool) {
 	g.ended.add(l.ID, l.Digest, retry)
 	g.tally.Add(l)
 	if retry || asked && begun && !b.Over && b.Digest == l.Digest {
-		g.again[l.ID] = Standing{Attempts: l.Attempts, Usage: l.Usage, AnswersSince: g.askedAnew(l.Class), Duplicate: l.PossibleDuplicate}
+		g.again[l.ID] = Standing{Attempts: l.Attempts, Usage: l.Usage, AnswersSince: askedAnew(l), Duplicate: mayGoOn(l)}
 	} else {
 		g.before.Add(l)
 	}
@@ -214,15 +214,20 @@ func (g *Generation) asked(id string) bool {
 	return g.only == nil || asked
 }
 
-// askedAnew says which kept answers may serve an item that is run again. Where
-// the run itself failed they would lead it to the same end; where a call was not
-// answered in time they are what has been paid for.
-func (g *Generation) askedAnew(class string) time.Time {
-	switch class {
-	case classRefused, classUnavailable, classConnection, classDenied, classTimedOut, classCancel, classStart, classStatus:
+// askedAnew says which kept answers may serve an item that is run again: those
+// since its failure. Where the run itself failed, the ones before would lead it to
+// the same end; where a call was not answered, they are what has been paid for.
+func askedAnew(l *Line) time.Time {
+	switch l.Class {
+	case classRefused, classUnavailable, classConnection, classDenied, classBadRequest, classTimedOut, classCancel, classStart, classUnknownStart, classStatus:
 		return time.Time{}
 	}
-	return time.Now()
+	return l.FinishedAt
+}
+
+// mayGoOn tells whether a second run may be going if an item is run again.
+func mayGoOn(l *Line) bool {
+	return l.PossibleDuplicate || l.Class == classUnknownStart
 }
 
 // lineID stands for the id of an item where many are remembered.

@@ -41,6 +41,10 @@ func (g *Generation) Of(it *spec.Item) Standing {
 	if again, ok := g.again[id]; ok && found != itemEdited {
 		standing.Attempts, standing.Usage, standing.AnswersSince, standing.Duplicate = again.Attempts, again.Usage, again.AnswersSince, again.Duplicate
 	}
+	if begun && b.Digest != it.Digest && !b.Over && !standing.Skip {
+		standing.Stale = &b
+		g.met[id] = true
+	}
 	if begun && b.Digest == it.Digest {
 		standing.Attempts = max(standing.Attempts, b.Attempt)
 		standing.Duplicate = standing.Duplicate || b.Duplicate

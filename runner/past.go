@@ -24,6 +24,7 @@ type Standing struct {
 	Ended        bool      // it has a result, which a new one would take the place of
 	Edited       bool      // that is of other inputs
 	Begun        *Begun    // a run was begun for it, whose end is not known
+	Stale        *Begun    // likewise, but with other inputs: it is to be terminated first
 	Attempts     int       // starts before this invocation
 	Usage        *Usage    // what those took
 	Duplicate    bool      // one of them may have made a second run

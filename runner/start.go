@@ -3,14 +3,23 @@ package runner
 import (
 	"context"
 	"errors"
+	"fmt"
 	"net/http"
 	"time"
 )
+
+// startWithin is how long the answer to a start is waited for. Then nobody knows
+// whether a run came of it.
+const startWithin = 2 * time.Minute
 
 // start starts a run for a task, and tells whether there is one to wait for.
 func (r *run) start(ctx context.Context, t *task) bool {
 	if !r.admit(t) {
 		return false
+	}
+	if t.stale != nil { // the journal knows one run of an item
+		_ = terminate(ctx, r.backend, t.stale.Handle)
+		t.stale = nil
 	}
 	earlier := *t
 	t.attempt++
@@ -21,20 +30,22 @@ func (r *run) start(ctx context.Context, t *task) bool {
 		r.parked.add(t) // it is left over
 		return false
 	}
-	err := error(nil)
-	if !r.within(ctx, t, func(ctx context.Context) bool {
-		err = r.call(ctx, t)
-		return err == nil
-	}) {
-		return false
-	}
+	answer, release := context.WithTimeout(ctx, startWithin)
+	err := r.call(answer, t)
+	late := answer.Err() != nil
+	release()
 	switch end := endOfStart(err); {
+	case err != nil && ctx.Err() != nil:
+		r.interrupt(ctx, t)
 	case err == nil:
 		r.began(t) // an error ends the batch, and so this run
 		t.step, t.trouble, t.lost = toWait, nil, nil
 		t.first = r.pace.first(r.PollInterval)
 		r.emit(t.event(Started))
 		return true
+	case late:
+		t.lost = fmt.Errorf("the start was not answered within %v: %w", startWithin, err)
+		r.doubt(t)
 	case end == startLost:
 		t.lost = err
 		r.doubt(t)
@@ -44,7 +55,8 @@ func (r *run) start(ctx context.Context, t *task) bool {
 			r.failStart(t, &startError{err})
 		}
 	default:
-		t.handle = Handle{}
+		r.notBegun(t, &earlier, nil) // the breaker may keep its result back
+		t.attempt, t.started, t.handle = earlier.attempt+1, time.Now(), Handle{}
 		r.failStart(t, &startError{err})
 	}
 	return false
@@ -70,13 +82,14 @@ func (r *run) call(ctx context.Context, t *task) error {
 }
 
 // notBegun makes a task what it was before a start of which no run came. The
-// journal forgets the start, but not that there have been others: then the next
-// process is to be as careful as if this one had begun.
+// journal forgets the start, but not that there have been others.
 func (r *run) notBegun(t, earlier *task, err error) {
 	r.countOut(t, err)
 	t.attempt, t.started, t.handle = earlier.attempt, earlier.started, earlier.handle
 	if t.attempt == 0 {
 		r.drop(t)
+	} else {
+		r.over(t)
 	}
 }
 

@@ -46,9 +46,9 @@ func TestStartsThatFail(t *testing.T) {
 		{"start=503 start=429 start=503 start=429 start=503 start=429", "fail", "0s start, 1s start, 2s start, 4s start, 6s start, 10s start, 14s start", succeeded,
 			strings.Repeat("intend drop ", 6) + "intend began"},
 		// Nothing to be tried again.
-		{"start=401", "hosted", "0s start", ends{Failed, classDenied, 1, false, 0}, "intend"},
-		{"misfit", "findable", "0s start", ends{Failed, "invalid_input", 1, false, 0}, "intend"},
-		{"refuse", "findable", "0s start", ends{Failed, classStart, 1, false, 0}, "intend"},
+		{"start=401", "hosted", "0s start", ends{Failed, classDenied, 1, false, 0}, "intend drop"},
+		{"misfit", "findable", "0s start", ends{Failed, "invalid_input", 1, false, 0}, "intend drop"},
+		{"refuse", "findable", "0s start", ends{Failed, classStart, 1, false, 0}, "intend drop"},
 		// Nobody knows: it is looked for.
 		{"start=lost", "findable", "0s start, 1s find", succeeded, "intend began"},
 		{"start=lost502", "findable", "0s start, 1s find", succeeded, "intend began"},
@@ -57,15 +57,18 @@ func TestStartsThatFail(t *testing.T) {
 		{"start=lost find=503 find=429", "findable", "0s start, 1s find, 3s find, 4s find", succeeded, "intend began"},
 		{"start=lost find=503 find=503 find=503", "findable", "0s start, 1s find, 3s find, 7s find", ends{Failed, classUnknownStart, 1, false, 1}, "intend"},
 		{"start=lost find=401", "findable", "0s start, 1s find", ends{Failed, classUnknownStart, 1, false, 1}, "intend"},
-		{"start=gone start=503", "findable", "0s start, 1s find, 1s start, 3s start", ends{Succeeded, "", 2, false, 1}, "intend intend intend began"},
+		{"start=gone start=503", "findable", "0s start, 1s find, 1s start, 3s start", ends{Succeeded, "", 2, false, 1}, "intend intend over intend began"},
 		// The last try is looked for, too.
 		{"start=gone start=gone start=gone start=lost", "findable", "0s start, 1s find, 1s start, 3s find, 3s start, 7s find, 7s start, 8s find", ends{Succeeded, "", 4, false, 1}, "intend intend intend intend began"},
 		{strings.Repeat("start=gone ", 4), "findable", "0s start, 1s find, 1s start, 3s find, 3s start, 7s find, 7s start, 8s find", ends{Failed, classConnection, 4, false, 0}, "intend intend intend intend"},
 		// Nor can it be looked for: it is started again.
 		{"start=gone", "hosted", "0s start, 1s start", ends{Succeeded, "", 2, true, 1}, "intend intend began"},
 		{"start=lost", "hosted", "0s start, 1s start", ends{Succeeded, "", 2, true, 2}, "intend intend began"},
-		{"start=lost start=429", "hosted", "0s start, 1s start, 2s start", ends{Succeeded, "", 2, true, 2}, "intend intend intend began"},
+		{"start=lost start=429", "hosted", "0s start, 1s start, 2s start", ends{Succeeded, "", 2, true, 2}, "intend intend over intend began"},
 		{strings.Repeat("start=lost ", 4), "hosted", "0s start, 1s start, 3s start, 7s start", ends{Failed, classUnknownStart, 4, true, 4}, "intend intend intend intend"},
+		// An answer that does not come is lost.
+		{"stuck", "hosted", "0s start, 2m1s start, 4m3s start, 6m7s start", ends{Failed, classUnknownStart, 4, true, 0}, "intend intend intend intend"},
+		{"stuck", "fail", "0s start", ends{Failed, classUnknownStart, 1, false, 0}, "intend"},
 		// Nothing is started twice.
 		{"start=lost", "fail", "0s start", ends{Failed, classUnknownStart, 1, false, 1}, "intend"},
 		{"start=gone504", "fail", "0s start", ends{Failed, classUnknownStart, 1, false, 0}, "intend"},

@@ -17,6 +17,7 @@ type task struct {
 	lost      error   // why it is not known whether there is a run
 	given     error   // why no other run is started, if there is none
 	clock     clock   // of the run
+	stale     *Begun  // run of other inputs, to be terminated before another one is started
 	leave     func()  // tells the breaker that no other end is to be waited for; nil: that was told
 	order     int     // of being parked: equal times keep their order
 
@@ -39,7 +40,7 @@ const (
 
 // newTask makes a task of an item that stands like that.
 func newTask(it item, s Standing) *task {
-	t := &task{item: it, attempt: s.Attempts, before: s.Attempts, usage: s.Usage, duplicate: s.Duplicate, answersSince: s.AnswersSince}
+	t := &task{item: it, attempt: s.Attempts, before: s.Attempts, usage: s.Usage, duplicate: s.Duplicate, stale: s.Stale, answersSince: s.AnswersSince}
 	if b := s.Begun; b != nil {
 		t.attempt, t.before = max(b.Attempt, s.Attempts), 0
 		t.handle, t.started = b.Handle, b.At

@@ -68,7 +68,7 @@ func TestLooksThatFail(t *testing.T) {
 				want(t, "looks", len(backend.log("look")), test.looks)
 				want(t, "starts", backend.log("start"), []string{"0s start a"})
 				if test.status == Failed {
-					want(t, "error", r.Error, &ErrorInfo{Class: "status_failed", Message: "the status could not be had 10 times in a row; last: 503 busy"})
+					want(t, "error", r.Error, &ErrorInfo{Class: "status_failed", Message: "the status could not be had 10 times in a row; last: 503 busy; the run was terminated"})
 				}
 			})
 		})
