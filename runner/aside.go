@@ -73,6 +73,25 @@ func areFree(paths []string) (bool, error) {
 	return true, nil
 }
 
+// keepBadJournal moves a journal aside that is none, or damaged: it may be all that
+// another program has.
+func (g *Generation) keepBadJournal() error {
+	if !g.bad {
+		return nil
+	}
+	path := journalPath(g.target)
+	aside, err := asideName(path)
+	if err == nil {
+		err = os.Rename(path, aside)
+	}
+	if err != nil {
+		return &ResultsError{journalPath(g.Path), cause(err)}
+	}
+	g.bad = false
+	g.Notes = append(g.Notes, fmt.Sprintf("%s: its damaged journal is now %s", g.Path, aside))
+	return nil
+}
+
 // copyAside keeps the results as they are under another name.
 func (g *Generation) copyAside() (string, error) {
 	aside, err := asideName(g.target)

@@ -69,7 +69,7 @@ func (r *run) resume(ctx context.Context, t *task) bool {
 		return false
 	}
 	if err != nil {
-		r.fail(t, err, Result{Error: describe(err, classStatus)})
+		r.fail(t, err, Result{Error: describe(err, classStatus), Usage: t.paid})
 		return false
 	}
 	r.emit(t.event(Resumed))
@@ -127,7 +127,7 @@ func (r *run) judge(ctx context.Context, t *task, status Status, err error) {
 		err = fmt.Errorf("%w; the run %s", err, endedBy(terminate(ctx, r.backend, t.handle)))
 		result.Error = describe(err, classStatus)
 	case status.Suspended != nil:
-		if err = r.suspended(t, *status.Suspended); err == nil {
+		if err = r.suspended(t, *status.Suspended, status.Usage); err == nil {
 			return
 		}
 		_ = terminate(ctx, r.backend, t.handle)
@@ -152,11 +152,11 @@ func (r *run) judge(ctx context.Context, t *task, status Status, err error) {
 
 // suspended parks a task whose run was suspended. An error says why it is not
 // worth another try.
-func (r *run) suspended(t *task, s Suspension) error {
+func (r *run) suspended(t *task, s Suspension, paid *Usage) error {
 	if r.resumer == nil {
 		return errSuspended
 	}
-	t.step = toResume
+	t.step, t.paid = toResume, paid
 	return r.park(t, s)
 }
 

@@ -15,7 +15,7 @@ func (r *run) fail(t *task, err error, result Result) {
 // longRun is a run that has asked somebody, and may have cost something. It keeps
 // its slot until its result is written (which is not to say that the disk has it),
 // so that a crash repeats no more of such runs than may be in flight. So does one
-// that did not succeed: the next one may be one too many.
+// that asked a model, or did not succeed: the next one may be one too many.
 const longRun = time.Millisecond
 
 // end gives a task its result, unless the whole batch turns out to be in trouble
@@ -24,19 +24,19 @@ func (r *run) end(t *task, err error, result Result) {
 	r.countOut(t, nil)
 	r.complete(t, &result) // its end is now, however late it is written
 	var written chan struct{}
-	if result.Duration >= longRun || result.Status != Succeeded {
+	if result.Duration >= longRun || result.Usage != nil || result.Status != Succeeded {
 		written = make(chan struct{})
 	}
-	sent := r.breaker.ended(err, func() { r.finish(&result, written) })
+	sent := r.breaker.ended(err, func() { r.finish(t, &result, written) })
 	t.leave()
 	if sent && written != nil {
 		<-written
 	}
 }
 
-// finish sends a result off.
-func (r *run) finish(result *Result, written chan struct{}) {
-	r.send(Event{Kind: Finished, Time: result.FinishedAt, ID: result.ID, Result: result}, written)
+// finish sends the result of a task off.
+func (r *run) finish(t *task, result *Result, written chan struct{}) {
+	r.send(Event{Kind: Finished, Time: result.FinishedAt, ID: result.ID, Result: result, Carried: t.carried}, written)
 }
 
 // complete adds to a result what is known of its task.

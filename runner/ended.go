@@ -4,7 +4,7 @@ import "hash/maphash"
 
 // endedItems remembers of each ended item its id and the digest of its inputs,
 // in 16 bytes and some slack. Hashes stand for both: an item is taken for an
-// ended one by mistake only where all 126 bits are alike.
+// ended one by mistake only where all 125 bits are alike.
 //
 // The table is cut into shards that grow one by one, so that growing never needs
 // much more memory than there is already.
@@ -27,9 +27,10 @@ type endedSlot struct {
 
 // Marks of a slot.
 const (
-	markMet   = 1 << iota // the item was looked for
-	markAgain             // it is to be run again
-	marks     = markMet | markAgain
+	markMet    = 1 << iota // the item was looked for
+	markAgain              // it is to be run again
+	markFailed             // it did not succeed
+	marks      = markMet | markAgain | markFailed
 )
 
 // standing is how an item stands to the ended ones.
@@ -43,6 +44,13 @@ const (
 	itemAgain                   // it has ended, and is to be run again
 )
 
+// endedItem is what is known of an item that was looked for.
+type endedItem struct {
+	standing
+	failed bool // it did not succeed
+	first  bool // it was not looked for before
+}
+
 func newEndedItems() *endedItems { return &endedItems{seed: maphash.MakeSeed()} }
 
 func (e *endedItems) len() int { return e.items }
@@ -50,9 +58,22 @@ func (e *endedItems) len() int { return e.items }
 // unmet counts the ended items that no look asked for: those whose rows are gone.
 func (e *endedItems) unmet() int { return e.items - e.met }
 
+// unmetFailed counts those of them that did not succeed.
+func (e *endedItems) unmetFailed() int {
+	n := 0
+	for i := range e.shards {
+		for _, s := range e.shards[i].slots {
+			if s.digest&(markFailed|markMet) == markFailed {
+				n++
+			}
+		}
+	}
+	return n
+}
+
 // add remembers an ended item, or what a later line says of one that is there
-// already; again, if it is to be run again.
-func (e *endedItems) add(id, digest string, again bool) {
+// already; again, if it is to be run again, failed, if it did not succeed.
+func (e *endedItems) add(id, digest string, again, failed bool) {
 	hash := e.hash(id)
 	sh := &e.shards[hash>>56]
 	if sh.used*4 >= len(sh.slots)*3 {
@@ -68,25 +89,29 @@ func (e *endedItems) add(id, digest string, again bool) {
 	if again {
 		s.digest |= markAgain
 	}
+	if failed {
+		s.digest |= markFailed
+	}
 }
 
 // look tells how an item stands, and marks it as met.
-func (e *endedItems) look(id, digest string) standing {
+func (e *endedItems) look(id, digest string) endedItem {
 	s := e.entry(id)
 	if s == nil {
-		return itemUnknown
+		return endedItem{}
 	}
-	if s.digest&markMet == 0 {
+	found := endedItem{itemSame, s.digest&markFailed != 0, s.digest&markMet == 0}
+	if found.first {
 		s.digest |= markMet
 		e.met++
 	}
 	switch {
 	case s.digest&^marks != e.hashDigest(digest):
-		return itemEdited
+		found.standing = itemEdited
 	case s.digest&markAgain != 0:
-		return itemAgain
+		found.standing = itemAgain
 	}
-	return itemSame
+	return found
 }
 
 // entry is the slot of an item; nil if it has none.

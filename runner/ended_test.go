@@ -10,8 +10,8 @@ import (
 // TestEndedItemsAgainstMap does the same to endedItems and to a map.
 func TestEndedItemsAgainstMap(t *testing.T) {
 	type entry struct {
-		digest     string
-		again, met bool
+		digest             string
+		again, failed, met bool
 	}
 	rapid.Check(t, func(t *rapid.T) {
 		ended, model := newEndedItems(), map[string]entry{}
@@ -19,38 +19,41 @@ func TestEndedItemsAgainstMap(t *testing.T) {
 		digests := rapid.SampledFrom([]string{"", "0123", "4567"})
 		t.Repeat(map[string]func(*rapid.T){
 			"add": func(t *rapid.T) {
-				id, digest, again := ids.Draw(t, "id"), digests.Draw(t, "digest"), rapid.Bool().Draw(t, "again")
-				ended.add(id, digest, again)
-				model[id] = entry{digest, again, model[id].met}
+				id, digest, again, failed := ids.Draw(t, "id"), digests.Draw(t, "digest"), rapid.Bool().Draw(t, "again"), rapid.Bool().Draw(t, "failed")
+				ended.add(id, digest, again, failed)
+				model[id] = entry{digest, again, failed, model[id].met}
 			},
 			"look": func(t *rapid.T) {
 				id, digest := ids.Draw(t, "id"), digests.Draw(t, "digest")
 				e, known := model[id]
-				wanted := itemSame
+				wanted := endedItem{itemSame, e.failed, known && !e.met}
 				switch {
 				case !known:
-					wanted = itemUnknown
+					wanted.standing = itemUnknown
 				case e.digest != digest:
-					wanted = itemEdited
+					wanted.standing = itemEdited
 				case e.again:
-					wanted = itemAgain
+					wanted.standing = itemAgain
 				}
 				if e.met = true; known {
 					model[id] = e
 				}
 				if got := ended.look(id, digest); got != wanted {
-					t.Fatalf("%s with %q is %d, want %d", id, digest, got, wanted)
+					t.Fatalf("%s with %q is %+v, want %+v", id, digest, got, wanted)
 				}
 			},
 			"": func(t *rapid.T) {
-				unmet := 0
+				unmet, failed := 0, 0
 				for _, e := range model {
 					if !e.met {
 						unmet++
+						if e.failed {
+							failed++
+						}
 					}
 				}
-				if ended.len() != len(model) || ended.unmet() != unmet {
-					t.Fatalf("%d items, %d of them unmet; want %d and %d", ended.len(), ended.unmet(), len(model), unmet)
+				if ended.len() != len(model) || ended.unmet() != unmet || ended.unmetFailed() != failed {
+					t.Fatalf("%d items, %d of them unmet, %d failed; want %d, %d and %d", ended.len(), ended.unmet(), ended.unmetFailed(), len(model), unmet, failed)
 				}
 			},
 		})
@@ -62,7 +65,7 @@ func TestManyEndedItems(t *testing.T) {
 	ended := newEndedItems()
 	id := func(i int) string { return fmt.Sprintf("%016x", i) }
 	for i := range items {
-		ended.add(id(i), id(i+1), i%3 == 0)
+		ended.add(id(i), id(i+1), i%3 == 0, false)
 	}
 	want(t, "items", ended.len(), items)
 	for i := range items {
@@ -73,10 +76,10 @@ func TestManyEndedItems(t *testing.T) {
 		if i%5 == 0 {
 			wanted, digest = itemEdited, id(i)
 		}
-		if got := ended.look(id(i), digest); got != wanted {
+		if got := ended.look(id(i), digest).standing; got != wanted {
 			t.Fatalf("item %d is %d, want %d", i, got, wanted)
 		}
-		if i%7 == 0 && ended.look(id(items+i), digest) != itemUnknown {
+		if i%7 == 0 && ended.look(id(items+i), digest).standing != itemUnknown {
 			t.Fatalf("item %d is known", items+i)
 		}
 	}

@@ -21,6 +21,8 @@ type Event struct {
 	Limits  LimiterState // Limited: what is allowed from now on
 	Held    bool         // Parked: no call was refused, it waits until others are taken
 	Result  *Result      // Finished; its line has been written
+	Usage   *Usage       // Parked: what the item has taken so far; nil: nothing, as far as is known
+	Carried *Usage       // Parked, Finished: of that, what was told of before; nil: nothing
 	Outcome *Outcome     // Ended
 }
 

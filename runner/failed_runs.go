@@ -17,7 +17,8 @@ func (r *run) startAgain(t *task, failed Status) bool {
 	e := t.event(Parked)
 	t.due = now.Add(backoff(&r.Retry, t.attempt-t.before, r.chance))
 	e.Until, e.Reason = t.due, describe(failed.Err, classRun).Message
-	t.usage = addUsage(t.usage, failed.Usage)
+	t.usage, t.paid = addUsage(t.usage, failed.Usage), nil
+	e.Usage, e.Carried = t.tell()
 	t.step, t.answersSince, t.trouble = toStart, now, nil
 	t.handle = Handle{}
 	r.emit(e)

@@ -136,10 +136,10 @@ func (f *feeder) reject(t *task) {
 	result := Result{Status: Failed, Error: &ErrorInfo{Class: t.item.Err.Class, Message: t.item.Err.Error()}}
 	f.complete(t, &result)
 	if f.Stop.FailureCount == 0 && f.Stop.FailureShare == 0 {
-		f.finish(&result, nil)
+		f.finish(t, &result, nil)
 		return
 	}
 	counted := make(chan struct{}) // it may be one too many
-	f.finish(&result, counted)
+	f.finish(t, &result, counted)
 	<-counted
 }

@@ -50,17 +50,19 @@ type Generation struct {
 	lock   *resultsLock
 	header journalHeader
 	had    bool        // a journal was there
+	bad    bool        // what was there is none, or damaged
 	was    *completion // that it had
 
 	results    *ResultsFile // nil: not written to yet
 	replacing  *ResultsFile // of P.retry: new lines of items that have one
 	journal    *journal     // nil: not written to yet
 	openOutput func(path string) (resultsOutput, error)
+	syncFolder func(path string) error
 	size       int64 // of the whole lines that were there
 
 	mu     sync.Mutex
 	tally  *Tally // of all lines
-	before *Tally // of those that stay
+	before *Tally // see Before
 	ended  *endedItems
 	again  map[string]Standing // of the items that are run again, by id
 	begun  map[string]Begun    // runs whose end is not known, by id
@@ -85,7 +87,7 @@ func journalPath(results string) string { return results + ".journal" }
 func OpenGeneration(o GenerationOptions) (_ *Generation, err error) {
 	g := &Generation{
 		GenerationOptions: o, target: followLinks(o.Path), again: map[string]Standing{}, begun: map[string]Begun{}, met: map[string]bool{},
-		tally: &Tally{}, before: &Tally{}, ended: newEndedItems(), openOutput: openOutput,
+		tally: &Tally{}, before: &Tally{}, ended: newEndedItems(), openOutput: openOutput, syncFolder: syncDir,
 	}
 	if o.Only != nil {
 		g.only = map[string]bool{}
@@ -128,6 +130,7 @@ func (g *Generation) resume() error {
 		g.ID, g.StartedAt = state.Header.Generation, state.Header.StartedAt
 		g.begun, g.was = state.Begun, state.Complete
 	case errors.Is(err, errJournalDamaged) && !g.Outlive:
+		g.bad = true
 		g.Notes = append(g.Notes, fmt.Sprintf("%s: its journal is damaged, and is begun anew", g.Path))
 	case !errors.Is(err, fs.ErrNotExist):
 		return err
@@ -136,7 +139,7 @@ func (g *Generation) resume() error {
 		return g.otherBatch(g.Path, g.header.Batch)
 	}
 	if g.unchanged(g.was) {
-		g.tally, g.before = g.was.Tally, g.was.Tally
+		g.tally, g.before, g.size = g.was.Tally, g.was.Tally, g.was.ResultsSize
 		g.Complete = true
 		return nil
 	}
@@ -171,14 +174,15 @@ func (g *Generation) unchanged(c *completion) bool {
 }
 
 // Unfinished tells whether a generation was begun whose results are at a path, and
-// was not completed.
+// was not completed. One of which only some items were asked for is a trial, and
+// is not missed.
 func Unfinished(results string) (bool, error) {
 	results = followLinks(results)
 	state, err := readJournal(journalPath(results))
 	switch {
 	case err == nil:
-		return state.Complete == nil, nil
-	case !errors.Is(err, fs.ErrNotExist):
+		return state.Complete == nil && !state.Header.Partial, nil
+	case !errors.Is(err, fs.ErrNotExist) && !errors.Is(err, errJournalDamaged):
 		return false, err
 	}
 	info, err := os.Stat(results)
@@ -188,8 +192,14 @@ func Unfinished(results string) (bool, error) {
 // Tally adds up all results.
 func (g *Generation) Tally() *Tally { return g.tally }
 
-// Before adds up the results that stay, whatever is done now.
-func (g *Generation) Before() *Tally { return g.before }
+// Before adds up the results that stay, as far as is known: those of edited items
+// do until Of was asked about them. What results took counts of all of them, as it
+// is spent.
+func (g *Generation) Before() *Tally {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	return g.before.clone()
+}
 
 // AnswersSince is when answers of models must have been kept to be read: since
 // the beginning of a generation that was asked for by force.
@@ -205,7 +215,20 @@ func (g *Generation) AnswersSince() time.Time {
 func (g *Generation) Gone() int {
 	g.mu.Lock()
 	defer g.mu.Unlock()
+	if g.Complete {
+		return g.was.Gone
+	}
 	return g.ended.unmet()
+}
+
+// GoneFailed is how many of these did not succeed.
+func (g *Generation) GoneFailed() int {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	if g.Complete {
+		return g.was.GoneFailed
+	}
+	return g.ended.unmetFailed()
 }
 
 // Missing are the ids that were asked for and that the source has not had.

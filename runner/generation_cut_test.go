@@ -74,7 +74,11 @@ func TestCutAnywhere(t *testing.T) {
 					}
 					put(t, o.Path+other, left, 0o666)
 					if other != ".journal" {
-						for _, name := range lines[other][:strings.Count(left, "\n")] {
+						whole := strings.Count(left, "\n")
+						if strings.HasPrefix(files[other], left+"\n") { // of the last line only that is lost
+							whole++
+						}
+						for _, name := range lines[other][:whole] {
 							held[row(name).item().ID] = row(name).item().Digest
 						}
 					}

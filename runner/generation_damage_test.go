@@ -154,7 +154,7 @@ func TestLastLineIsCutOff(t *testing.T) {
 	o := nightly(t)
 	g := someGeneration(o)
 	whole, half := textOf(g, "a b"), textOf(g, "c")
-	half = half[:len(half)-1] // what could be read does not count either: the sizes of writes were other ones
+	half = half[:len(half)-2]
 	put(t, o.Path, whole+half, 0o666)
 	g, err := openGen(t, o)
 	if err != nil {
@@ -168,79 +168,35 @@ func TestLastLineIsCutOff(t *testing.T) {
 	want(t, "names", namesIn(t, filepath.Dir(o.Path)), "r.jsonl r.jsonl.journal")
 }
 
-// TestJoin: whatever the files were left like, the new lines stand for the old
-// ones, and what is no line is not lost unsaid.
-func TestJoin(t *testing.T) {
-	o := nightly(t)
-	g := someGeneration(o)
-	old := textOf(g, "a b!x c!x")
-	again := textOf(g, "b c=2")
-	for name, test := range map[string]struct {
-		results, retry string
-		rows           string
-		notes          string // of it
-		kept           bool   // P.retry, as it was
-	}{
-		"not begun":                  {old, again, "a b c=2", "", false},
-		"not removed":                {textOf(g, "a b c=2"), again, "a b c=2", "", false},
-		"of nothing":                 {old, "", "a b!x c!x", "", false},
-		"of no results":              {"", again, "b c=2", "", false},
-		"of an item that had none":   {textOf(g, "b!x"), again, "b c=2", "", false},
-		"both cut off":               {old + again[:40], again + again[:30], "a b c=2", "its last line was cut off in the middle (30 bytes); the earlier result of its item stays", false},
-		"half a line":                {old, again[:30], "a b!x c!x", "1 line is damaged and left out (line 1: the line is torn: it has no end)", true},
-		"damaged":                    {old, textOf(g, "b") + "garbage\n" + textOf(g, "c"), "a b c", "1 line is damaged and left out (line 2: ", true},
-		"of a file of somebody else": {old, "hello\n", "a b!x c!x", "1 line is damaged and left out (line 1: ", true},
-		"several lines":              {old, textOf(g, "b!y b c"), "a b c", "", false},
-	} {
-		t.Run(name, func(t *testing.T) {
-			o := o
-			o.Path = filepath.Join(t.TempDir(), "r.jsonl")
-			put(t, o.Path, test.results, 0o640)
-			put(t, retryPath(o.Path), test.retry, 0o666)
-			g := mustOpen(t, o)
-			want(t, "lines", rowsIn(t, o.Path), test.rows)
-			want(t, "mode", modeOf(t, o.Path).Perm(), os.FileMode(0o640))
-			for i, note := range g.Notes {
-				if i == 0 && test.notes != "" && !strings.HasPrefix(note, retryPath(o.Path)+": "+test.notes) {
-					t.Errorf("%q", note)
-				}
-				if _, aside, moved := strings.Cut(note, "; the file as it was is now "); i == 0 && test.kept {
-					want(t, "moved aside", moved, true)
-					want(t, "the file as it was", contents(t, aside), test.retry)
-				}
-			}
-			want(t, "said", len(g.Notes) > 0, test.notes != "" || name == "several lines")
-			crash(g)
-			if _, err := os.Stat(retryPath(o.Path)); err == nil {
-				t.Error("P.retry is still there")
-			}
-			text := contents(t, o.Path)
-			crash(mustOpen(t, o))
-			want(t, "another time", contents(t, o.Path), text)
-		})
-	}
-}
-
-// What was run again is in P.retry when the process is killed, and no line is
-// lost until it is joined.
-func TestJoinAfterACrash(t *testing.T) {
-	for _, outlive := range []bool{false, true} {
+// A line that only lacks its newline was paid for, and says all.
+func TestLastLineIsNotEnded(t *testing.T) {
+	for _, text := range []string{textOf(someGeneration(nightly(t)), "a b"), textOf(someGeneration(nightly(t)), "a b a"), "garbage\n" + textOf(someGeneration(nightly(t)), "a b")} {
 		o := nightly(t)
-		o.Outlive = outlive
-		invoke(t, o, "a b!x c!x d!x")
-		o.RetryFailed = true
-		g := mustOpen(t, o)
-		want(t, "ran", runLeft(t, g, "a=2 b c!x"), "a=2 b*2 c!x*2")
-		want(t, "lines", rowsIn(t, o.Path), "a b!x c!x d!x")
-		want(t, "new lines", rowsIn(t, retryPath(o.Path)), "a=2 b*2 c!x*2")
-		want(t, "results, until then", g.Tally().Items, 4)
-		crash(g)
-		o.RetryFailed = false
-		g, ran := invoke(t, o, "a=2 b c d e")
-		want(t, "ran", ran, "e")
-		want(t, "lines", rowsIn(t, o.Path), "d!x a=2 b*2 c!x*2 e")
-		want(t, "attempts", g.Tally().Attempts, 7)
+		o.Fsync = FsyncGroup
+		put(t, o.Path, strings.TrimSuffix(text, "\n"), 0o666)
+		g, err := OpenGeneration(o)
+		if err != nil {
+			t.Fatal(err)
+		}
+		names, tally := readRows(t, o.Path)
+		want(t, "ids", idsOf(names), "a b")
+		want(t, "tally", said(t, g.Tally()), said(t, tally))
+		want(t, "notes", len(g.Notes) > 0, strings.Count(text, "\n") > 2)
+		want(t, "ran", runLeft(t, g, "a b c"), "c")
+		want(t, "close", g.Close(true), nil)
+		names, _ = readRows(t, o.Path)
+		want(t, "ids", idsOf(names), "a b c")
 	}
+	o := nightly(t)
+	o.LookOnly = true
+	text := strings.TrimSuffix(textOf(someGeneration(o), "a b"), "\n")
+	put(t, o.Path, text, 0o666)
+	g, err := OpenGeneration(o)
+	if err != nil {
+		t.Fatal(err)
+	}
+	want(t, "results of a look", g.Tally().Items, 2)
+	want(t, "text", contents(t, o.Path), text)
 }
 
 // A journal that cannot be read is no reason to run anything twice.
@@ -249,10 +205,14 @@ func TestDamagedJournal(t *testing.T) {
 	first, _ := invoke(t, o, "a b")
 	put(t, journalPath(o.Path), "garbage\n", 0o666)
 	g := mustOpen(t, o)
-	want(t, "notes", g.Notes, []string{o.Path + ": its journal is damaged, and is begun anew"})
+	notes := []string{o.Path + ": its journal is damaged, and is begun anew"}
+	want(t, "notes", g.Notes, notes)
 	want(t, "ran", runLeft(t, g, "a b c"), "c")
 	want(t, "close", g.Close(true), nil)
 	want(t, "generation", g.ID, first.ID)
+	_, aside, _ := strings.Cut(g.Notes[len(g.Notes)-1], o.Path+": its damaged journal is now ")
+	want(t, "the journal as it was", contents(t, aside), "garbage\n")
+	want(t, "complete", isComplete(t, o.Path), true)
 
 	o.Outlive = true // it may have known of runs
 	put(t, journalPath(o.Path), "garbage\n", 0o666)

@@ -16,11 +16,15 @@ func (g *Generation) Begin() error {
 			return err
 		}
 	}
+	if err := g.keepBadJournal(); err != nil {
+		return err
+	}
 	out, err := g.openOutput(g.target)
 	if err != nil {
 		return &ResultsError{g.Path, cause(err)}
 	}
 	g.results = newResultsFile(g.Path, out, g.size, g.Fsync)
+	g.results.place = g.target
 	if g.Fsync != FsyncOff && g.size > 0 { // the journal forgets the runs whose results a crash left in memory
 		if err := g.results.sync(); err != nil {
 			return err
@@ -37,7 +41,15 @@ func (g *Generation) Begin() error {
 	slices.SortFunc(begun, func(a, b Begun) int { return cmp.Compare(a.ID, b.ID) })
 	g.journal, err = createJournal(journalPath(g.target), header, begun, g.Fsync)
 	g.header = header
-	return err
+	if err != nil || g.Fsync == FsyncOff {
+		return err
+	}
+	for _, dir := range g.made { // files that are synced are of no use in a folder without a name
+		if err := g.syncFolder(filepath.Dir(dir)); err != nil {
+			return &ResultsError{g.Path, cause(err)}
+		}
+	}
+	return nil
 }
 
 func openOutput(path string) (resultsOutput, error) {
@@ -79,7 +91,7 @@ func (g *Generation) closeFiles() error {
 
 // note completes a generation of which it turned out that nothing was left to do.
 func (g *Generation) note(whole bool) error {
-	if !whole || g.Complete || g.LookOnly || g.tally.Items == 0 || g.going() > 0 || !g.completes() {
+	if !whole || g.Complete || g.LookOnly || g.tally.Items == 0 || !g.completes() {
 		return nil
 	}
 	if err := g.Begin(); err != nil {
@@ -119,12 +131,20 @@ func (g *Generation) complete() error {
 	if err != nil {
 		return &ResultsError{g.Path, cause(err)}
 	}
-	source := g.Source
-	if g.Partial && !g.header.Partial {
-		source = g.was.Source // no more than that was looked at
+	c := completion{ResultsSize: info.Size(), ResultsTime: info.ModTime(), Source: g.Source, Gone: g.Gone(), GoneFailed: g.GoneFailed(), Tally: g.tally}
+	if g.Partial && !g.header.Partial { // no more than that was looked at
+		c.Source, c.Gone, c.GoneFailed = g.was.Source, g.was.Gone, g.was.GoneFailed
 	}
-	return g.journal.complete(completion{ResultsSize: info.Size(), ResultsTime: info.ModTime(), Source: source, Tally: g.tally})
+	if err := g.journal.complete(c); err != nil {
+		return err
+	}
+	g.Complete, g.was = true, &c
+	return nil
 }
+
+// Whole tells whether there is a result of every item of the batch, once the
+// generation was closed.
+func (g *Generation) Whole() bool { return g.Complete && !g.header.Partial }
 
 // removeEmpty removes the files of a generation without a single result: they
 // would only be in the way.

@@ -99,6 +99,7 @@ func (g *Generation) otherBatch(where, batch string) error {
 // finding is what is wrong with a results file.
 type finding struct {
 	good    int
+	open    bool           // the last of these lacks its newline
 	torn    int64          // bytes of a last line without its end, behind others
 	damaged int            // lines that are no results
 	first   error          // what is wrong with the first of them
@@ -111,6 +112,7 @@ func (f *finding) isResult(s *ScannedLine) bool {
 	switch {
 	case s.Err == nil:
 		f.good++
+		f.open = s.Torn
 		return true
 	case s.Torn && s.Number > 1:
 		f.torn = s.Length
@@ -123,6 +125,11 @@ func (f *finding) isResult(s *ScannedLine) bool {
 	return false
 }
 
+// leftOut says what was done about damaged lines.
+func (f *finding) leftOut(path, aside string) string {
+	return fmt.Sprintf("%s: %d %s damaged and left out (%v); the file as it was is now %s", path, f.damaged, plural(f.damaged, "line is", "lines are"), f.first, aside)
+}
+
 // isLast tells, of one line after the other, whether it is the last of its item.
 func (f *finding) isLast(id lineID) bool {
 	f.several[id]--
@@ -132,6 +139,9 @@ func (f *finding) isLast(id lineID) bool {
 // mend leaves whole lines only, one of each item.
 func (g *Generation) mend(f *finding) error {
 	if f.damaged == 0 && len(f.several) == 0 {
+		if f.open {
+			return g.endLine()
+		}
 		if f.torn == 0 {
 			return nil
 		}
@@ -141,21 +151,30 @@ func (g *Generation) mend(f *finding) error {
 		}
 		return nil
 	}
-	aside, err := g.copyAside()
+	n := len(f.several)
+	aside, err := g.rewrite("", f.isLast, true)
 	if err != nil {
 		return err
 	}
-	if f.damaged > 0 {
-		g.Notes = append(g.Notes, fmt.Sprintf("%s: %d %s damaged and left out (%v); the file as it was is now %s", g.Path, f.damaged, plural(f.damaged, "line is", "lines are"), f.first, aside))
-	}
-	if n := len(f.several); n > 0 {
+	if n > 0 {
 		g.Notes = append(g.Notes, fmt.Sprintf("%s: %d %s several lines, of which the last ones stay; the file as it was is now %s", g.Path, n, plural(n, "item has", "items have"), aside))
-	}
-	if err := g.rewrite("", f.isLast); err != nil {
-		return err
 	}
 	_, err = g.takeAll(nil)
 	return err
+}
+
+// endLine gives the last line the newline that is all it lacks.
+func (g *Generation) endLine() error {
+	out, err := openToAppend(g.target)
+	if err == nil {
+		_, err = io.WriteString(out, "\n")
+		err = cmp.Or(err, out.Close())
+	}
+	if err != nil {
+		return &ResultsError{g.Path, cause(err)}
+	}
+	g.size++
+	return nil
 }
 
 // forget makes ready to read anew.
@@ -199,9 +218,10 @@ func (g *Generation) take(l *Line) (again bool) {
 		begun = false
 	}
 	again = g.ended.entry(l.ID) != nil
-	g.ended.add(l.ID, l.Digest, retry)
+	g.ended.add(l.ID, l.Digest, retry, l.Status != Succeeded)
 	g.tally.Add(l)
 	if retry || asked && begun && !b.Over && b.Digest == l.Digest {
+		g.before.addUsage(l.Usage) // it is spent, whatever becomes of the item
 		g.again[l.ID] = Standing{Attempts: l.Attempts, Usage: l.Usage, AnswersSince: askedAnew(l), Duplicate: mayGoOn(l)}
 	} else {
 		g.before.Add(l)

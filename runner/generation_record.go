@@ -27,7 +27,8 @@ func (g *Generation) Of(it *spec.Item) Standing {
 		return Standing{Skip: true, Ended: true}
 	}
 	found := g.ended.look(id, it.Digest)
-	standing := Standing{Ended: found != itemUnknown, Edited: found == itemEdited, Skip: found == itemSame}
+	edited := found.standing == itemEdited
+	standing := Standing{Ended: found.standing != itemUnknown, Edited: edited, Skip: found.standing == itemSame}
 	b, begun := g.begun[id]
 	if g.only != nil {
 		if !g.asked(id) {
@@ -38,8 +39,11 @@ func (g *Generation) Of(it *spec.Item) Standing {
 		}
 		g.only[id] = true
 	}
-	if again, ok := g.again[id]; ok && found != itemEdited {
+	switch again, ok := g.again[id]; {
+	case ok && !edited:
 		standing.Attempts, standing.Usage, standing.AnswersSince, standing.Duplicate = again.Attempts, again.Usage, again.AnswersSince, again.Duplicate
+	case !ok && edited && found.first:
+		g.before.leaveOut(found.failed)
 	}
 	if begun && b.Digest != it.Digest && !b.Over && !standing.Skip {
 		standing.Stale = &b
@@ -94,6 +98,7 @@ func (g *Generation) openReplacing() error {
 		return &ResultsError{retryPath(g.Path), cause(err)}
 	}
 	g.replacing = newResultsFile(retryPath(g.Path), out, 0, g.Fsync)
+	g.replacing.place = retryPath(g.target)
 	if g.Fsync == FsyncOff {
 		return nil
 	}

@@ -19,7 +19,7 @@ func (g *Generation) join() error {
 		return err
 	}
 	if len(superseded) > 0 {
-		if err := g.rewrite(retry, func(id lineID) bool { return !superseded[id] }); err != nil {
+		if _, err := g.rewrite(retry, func(id lineID) bool { return !superseded[id] }, false); err != nil {
 			return err
 		}
 	}
@@ -44,27 +44,33 @@ func (g *Generation) keepDamaged(retry string, found *finding) error {
 	if err != nil {
 		return &ResultsError{retryPath(g.Path), cause(err)}
 	}
-	g.Notes = append(g.Notes, fmt.Sprintf("%s: %d %s damaged and left out (%v); the file as it was is now %s",
-		retryPath(g.Path), found.damaged, plural(found.damaged, "line is", "lines are"), found.first, aside))
+	g.Notes = append(g.Notes, found.leftOut(retryPath(g.Path), aside))
 	return nil
 }
 
 // rewrite writes the results anew: their whole lines as far as keep says, then
-// those of another file. It counts them on the way.
-func (g *Generation) rewrite(more string, keep func(id lineID) bool) error {
-	tally := &Tally{}
-	err := ReplaceFile(g.target, func(w io.Writer) error {
+// those of another file. It counts them on the way. If that is asked for, or if
+// damaged lines are left out, the file as it was stays, under the name that it gives.
+func (g *Generation) rewrite(more string, keep func(id lineID) bool, twice bool) (aside string, err error) {
+	tally, found := &Tally{}, &finding{}
+	err = ReplaceFile(g.target, func(w io.Writer) error {
 		write := func(s *ScannedLine) error {
 			tally.Add(&s.Line)
 			_, err := w.Write(s.Raw)
+			if err == nil && s.Torn { // that is all that it lacks
+				_, err = io.WriteString(w, "\n")
+			}
 			return err
 		}
 		err := g.scan(g.target, func(s *ScannedLine) error {
-			if s.Err == nil && keep(idOf(s.Line.ID)) {
+			if found.isResult(s) && keep(idOf(s.Line.ID)) {
 				return write(s)
 			}
 			return nil
 		})
+		if err == nil && (twice || found.damaged > 0) {
+			aside, err = g.copyAside()
+		}
 		if err != nil || more == "" {
 			return err
 		}
@@ -75,9 +81,15 @@ func (g *Generation) rewrite(more string, keep func(id lineID) bool) error {
 			return nil
 		})
 	})
+	if e, said := errors.AsType[*ResultsError](err); said {
+		err = e.Err
+	}
 	if err != nil {
-		return &ResultsError{g.Path, cause(err)}
+		return "", &ResultsError{g.Path, cause(err)}
+	}
+	if found.damaged > 0 {
+		g.Notes = append(g.Notes, found.leftOut(g.Path, aside))
 	}
 	g.tally = tally
-	return nil
+	return aside, nil
 }

@@ -84,14 +84,15 @@ func (j *journal) drop(id string) error {
 	return j.append(journalRecord{Dropped: &id})
 }
 
-// complete writes the journal anew: its header and what the generation came to.
-// It closes the journal, if that is not closed already.
+// complete writes the journal anew: its header, the runs that may still go on, and
+// what the generation came to. It closes the journal, if that is not closed
+// already.
 func (j *journal) complete(c completion) error {
 	j.mu.Lock()
 	defer j.mu.Unlock()
 	j.awaitSync()
-	clear(j.live)
-	return j.rewrite(journalRecord{Complete: &c})
+	maps.DeleteFunc(j.live, func(_ string, b Begun) bool { return b.Over })
+	return j.rewrite(append(j.starts(), journalRecord{Complete: &c})...)
 }
 
 // close makes sure that the disk has the journal, and what came before.
@@ -186,6 +187,19 @@ func (j *journal) awaitSync() {
 // compact writes the journal anew with the starts that live, with mu held and
 // nobody at a sync.
 func (j *journal) compact() error {
+	if err := j.rewrite(j.starts()...); err != nil {
+		return err
+	}
+	out, err := j.open(j.path)
+	if err != nil {
+		return j.fail(err)
+	}
+	j.out = out
+	return nil
+}
+
+// starts are the records of those that live, with mu held.
+func (j *journal) starts() []journalRecord {
 	records := make([]journalRecord, 0, len(j.live))
 	for _, id := range slices.Sorted(maps.Keys(j.live)) {
 		start := newJournalStart(j.live[id])
@@ -195,15 +209,7 @@ func (j *journal) compact() error {
 			records = append(records, journalRecord{Began: start})
 		}
 	}
-	if err := j.rewrite(records...); err != nil {
-		return err
-	}
-	out, err := j.open(j.path)
-	if err != nil {
-		return j.fail(err)
-	}
-	j.out = out
-	return nil
+	return records
 }
 
 // rewrite replaces the file by one of the header and these records, and leaves it

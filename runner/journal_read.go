@@ -30,6 +30,8 @@ type completion struct {
 	ResultsSize int64     `json:"results_size"`
 	ResultsTime time.Time `json:"results_mtime"`
 	Source      string    `json:"source"` // its fingerprint
+	Gone        int       `json:"gone"`   // results of items that it no longer has
+	GoneFailed  int       `json:"gone_failed"`
 	Tally       *Tally    `json:"tally"`
 }
 

@@ -169,20 +169,24 @@ func TestJournal(t *testing.T) {
 	want(t, "close", j.close(), nil)
 	s := state(t, j.path)
 	want(t, "header", s.Header, someHeader)
-	want(t, "live", s.Begun, byID())
+	want(t, "live", s.Begun, byID(someStart("a", 2, "")))
 	if c := s.Complete; c == nil || c.ResultsSize != 7 || !c.ResultsTime.Equal(done.ResultsTime) || c.Source != "s" || c.Tally == nil {
 		t.Errorf("%+v", c)
 	}
-	want(t, "lines", strings.Count(contents(t, j.path), "\n"), 2)
+	want(t, "lines", strings.Count(contents(t, j.path), "\n"), 3)
 	want(t, "after it", fmt.Sprint(j.intend(someStart("b", 1, ""))), "cannot write results to "+j.path+": file already closed")
 }
 
 func TestJournalIsCompleteWhileItIsOpen(t *testing.T) {
 	j, _ := newJournal(t, FsyncGroup)
 	want(t, "intend", j.intend(someStart("a", 1, "")), nil)
+	over := someStart("b", 1, "")
+	want(t, "intend", j.intend(over), nil)
+	over.Over = true
+	want(t, "over", j.began(over), nil)
 	want(t, "complete", j.complete(completion{ResultsSize: 7}), nil)
 	s := state(t, j.path)
-	want(t, "live", s.Begun, byID())
+	want(t, "live", s.Begun, byID(someStart("a", 1, "")))
 	want(t, "complete", s.Complete, &completion{ResultsSize: 7})
 	want(t, "close", j.close(), nil)
 }

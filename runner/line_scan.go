@@ -3,6 +3,7 @@ package runner
 import (
 	"bytes"
 	"errors"
+	"fmt"
 	"io"
 )
 
@@ -14,7 +15,7 @@ type ScannedLine struct {
 	Offset int64  // of its first byte in the file
 	Number int    // of the line, from 1
 	Err    error  // why it is no result line; nil if it is one
-	Torn   bool   // it is the last one, and without a newline: the writer was cut off
+	Torn   bool   // it is the last one, and without a newline: the writer was cut off. With no Err that is all it lacks
 }
 
 var errTorn = errors.New("the line is torn: it has no end")
@@ -23,11 +24,20 @@ var errTorn = errors.New("the line is torn: it has no end")
 // cache when its lines are looked at.
 const scanChunk = 256 << 10
 
+// maxLine is how long a line may be, with its newline. The holes of a file may be
+// longer than any memory.
+const maxLine = 512 << 20
+
 // ScanLines reads a results file and calls yield for each of its lines, until
 // yield returns false. The *ScannedLine is the same each time. What is no result
-// line comes too, with Err set; a last line without a newline is torn even if it
-// can be read. The error is that of r.
+// line comes too, with Err set. The error is that of r, or says that a line is too
+// long.
 func ScanLines(r io.Reader, yield func(*ScannedLine) bool) error {
+	return scanLines(r, maxLine, yield)
+}
+
+// scanLines takes lines of at most so many bytes.
+func scanLines(r io.Reader, most int, yield func(*ScannedLine) bool) error {
 	var s ScannedLine
 	buf := make([]byte, scanChunk)
 	for begin, end := 0, 0; ; { // what was read, and not yet given to yield
@@ -36,8 +46,11 @@ func ScanLines(r io.Reader, yield func(*ScannedLine) bool) error {
 		if begin > 0 {
 			begin, end = 0, copy(buf, buf[begin:end])
 		}
+		if end == most {
+			return fmt.Errorf("line %d has more than %d MB", s.Number+1, most>>20)
+		}
 		if end == len(buf) {
-			buf = append(buf, make([]byte, len(buf))...)
+			buf = append(buf, make([]byte, min(len(buf), most-len(buf)))...)
 		}
 		n, err := r.Read(buf[end:])
 		searched := end // before that there is no newline
@@ -65,8 +78,11 @@ func ScanLines(r io.Reader, yield func(*ScannedLine) bool) error {
 		case begin == end:
 			return nil
 		default:
-			s.Raw, s.Length, s.Line, s.Err, s.Torn = buf[begin:end], int64(end-begin), Line{}, errTorn, true
+			s.Raw, s.Length, s.Torn = buf[begin:end], int64(end-begin), true
 			s.Number++
+			if s.Err = ParseLine(s.Raw, &s.Line); s.Err != nil {
+				s.Line, s.Err = Line{}, errTorn
+			}
 			yield(&s)
 			return nil
 		}

@@ -51,9 +51,13 @@ func TestScanLines(t *testing.T) {
 			{ID: idA, Raw: a, Number: 1},
 			{Raw: b[:100], Offset: int64(len(a)), Number: 2, Err: torn, Torn: true},
 		}},
+		"torn one byte before": {a + b[:len(b)-2], []scanned{
+			{ID: idA, Raw: a, Number: 1},
+			{Raw: b[:len(b)-2], Offset: int64(len(a)), Number: 2, Err: torn, Torn: true},
+		}},
 		"torn at its very end": {a + b[:len(b)-1], []scanned{
 			{ID: idA, Raw: a, Number: 1},
-			{Raw: b[:len(b)-1], Offset: int64(len(a)), Number: 2, Err: torn, Torn: true},
+			{ID: idB, Raw: b[:len(b)-1], Offset: int64(len(a)), Number: 2, Torn: true},
 		}},
 		"only torn": {"{", []scanned{{Raw: "{", Number: 1, Err: torn, Torn: true}}},
 		"blank": {"\n" + a, []scanned{
@@ -148,6 +152,33 @@ func TestScanOfVeryLongLines(t *testing.T) {
 	want(t, "lines", count, 3)
 }
 
+// zeros is a hole of a file: as many zeros as anybody wants.
+type zeros struct{ read int }
+
+func (z *zeros) Read(b []byte) (int, error) {
+	clear(b)
+	z.read += len(b)
+	return len(b), nil
+}
+
+func TestScanOfAHole(t *testing.T) {
+	var hole zeros
+	lines := 0
+	for _, most := range []int{1 << 20, 3 << 20} {
+		hole.read, lines = 0, 0
+		err := scanLines(io.MultiReader(bytes.NewReader(typicalLine(1)), &hole), most, func(*ScannedLine) bool {
+			lines++
+			return true
+		})
+		want(t, "error", fmt.Sprint(err), fmt.Sprintf("line 2 has more than %d MB", most>>20))
+		want(t, "lines", lines, 1)
+		if hole.read > most {
+			t.Errorf("%d bytes were read", hole.read)
+		}
+	}
+	want(t, "in earnest", maxLine, 512<<20)
+}
+
 func TestScanEnds(t *testing.T) {
 	text := string(typicalLine(1)) + string(typicalLine(2))
 	broken := errors.New("broken")
@@ -206,7 +237,7 @@ func BenchmarkResume(b *testing.B) {
 						tally.Add(&s.Line)
 					}
 					if part == "all" {
-						ended.add(s.Line.ID, s.Line.Digest, false)
+						ended.add(s.Line.ID, s.Line.Digest, false, false)
 					}
 					return true
 				})

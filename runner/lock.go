@@ -1,6 +1,7 @@
 package runner
 
 import (
+	"bytes"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -36,8 +37,9 @@ type resultsLock struct {
 
 // lockResults takes the lock of a results file: PATH.lock, or beside what the path
 // links to. The folder is made. It fails at once with a *LockedError where another
-// has it, of this process or not, else with a *ResultsError. Temporary files that
-// a crash left of the results are removed.
+// has it, of this process or not, else with a *ResultsError: a file of that name
+// that is no lock is left alone. Temporary files that a crash left of the results
+// are removed.
 func lockResults(path string) (*resultsLock, error) {
 	target := followLinks(path)
 	l := &resultsLock{path: target + ".lock"}
@@ -45,6 +47,9 @@ func lockResults(path string) (*resultsLock, error) {
 		return nil, &ResultsError{path, cause(err)}
 	}
 	for range 1000 {
+		if isForeign(l.path) {
+			return nil, &ResultsError{path, fmt.Errorf("its lock %s is another program's file; choose another results path", l.path)}
+		}
 		l.file = flock.New(l.path, flock.SetPermissions(0o666))
 		switch held, err := l.file.TryLock(); {
 		case err != nil:
@@ -85,11 +90,30 @@ func (l *resultsLock) release() {
 	l.file = nil
 }
 
+// maxHolder is more bytes than a holder takes.
+const maxHolder = 1 << 10
+
 // holder is what the file of a lock says, for people.
 type holder struct {
 	Process int       `json:"process"`
 	Host    string    `json:"host"`
 	Since   time.Time `json:"since"`
+}
+
+// isForeign tells whether a file is there that no holder of a lock has left: that
+// would be empty, signed, or what a loss of power leaves of a signature.
+func isForeign(path string) bool {
+	info, err := os.Stat(path)
+	if err != nil {
+		return false
+	}
+	if !info.Mode().IsRegular() || info.Size() > maxHolder {
+		return true
+	}
+	text, err := os.ReadFile(path)
+	text = bytes.Trim(text, "\x00")
+	signed := []byte(`{"process":`)
+	return err == nil && !bytes.HasPrefix(text, signed) && !bytes.HasPrefix(signed, text)
 }
 
 // sign writes into the file who has the lock, as far as that is possible: the lock
@@ -110,7 +134,7 @@ func readHolder(path string) string {
 	}
 	defer file.Close()
 	var h holder
-	if err := json.NewDecoder(io.LimitReader(file, 1<<10)).Decode(&h); err != nil || h.Process == 0 {
+	if err := json.NewDecoder(io.LimitReader(file, maxHolder)).Decode(&h); err != nil || h.Process == 0 {
 		return ""
 	}
 	since, form := h.Since.Local(), time.TimeOnly

@@ -120,6 +120,27 @@ func TestLockThatCannotBeMade(t *testing.T) {
 	}
 }
 
+// What others keep under that name is not written over, nor removed.
+func TestLockThatIsNoLock(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "r.jsonl")
+	lock := path + ".lock"
+	message := "cannot write results to " + path + ": its lock " + lock + " is another program's file; choose another results path"
+	for _, text := range []string{"garbage", "# my packages\n", `{"name":"x"}`, "1234\n", strings.Repeat("x", 5000), `{"process":` + strings.Repeat(" ", 5000), "{}", "\n"} {
+		put(t, lock, text, 0o600)
+		_, err := lockResults(path)
+		want(t, fmt.Sprintf("%.20q", text), fmt.Sprint(err), message)
+		want(t, "text", contents(t, lock), text)
+		want(t, "names", namesIn(t, filepath.Dir(path)), "r.jsonl.lock")
+	}
+	for _, text := range []string{"", "{", `{"process":7,"ho`, `{"process":7,"host":"h","since":"2026-01-02T03:04:05.6Z"}` + "\n", "\x00\x00\x00"} {
+		put(t, lock, text, 0o600)
+		l, err := lockResults(path)
+		want(t, fmt.Sprintf("%q", text), err, nil)
+		l.release()
+		want(t, "names", namesIn(t, filepath.Dir(path)), "")
+	}
+}
+
 // contend takes the lock again and again, until it had it so many times, and
 // finds out whether it has it alone.
 func contend(path string, times int) error {

@@ -41,6 +41,7 @@ func (r *run) putAside(t *task, due time.Time, cause error, held bool) {
 	t.due = due
 	e := t.event(Parked)
 	e.Until, e.Reason, e.Held = due, cause.Error(), held
+	e.Usage, e.Carried = t.tell()
 	r.emit(e)
 	r.parked.add(t)
 }

@@ -29,7 +29,8 @@ type Plan struct {
 	Rate         int       // calls of a backend that is polled, per minute; 0: any number
 	Stop         spec.Stop // when to end early
 	Rows         int       // items of the whole source, of which Stop.FailureShare is a share; -1: not known
-	Before       *Tally    // of the results that are there already; nil: none are
+	Before       *Tally    // of the results that stay, and what all results took that are there; nil: none are
+	GoneFailed   int       // of Before: did not succeed, but are of items that the source no longer has
 	Past         Past      // nil: there was no earlier invocation
 	Journal      Journal   // nil: starts need not be noted
 	Redactor     *spec.Redactor

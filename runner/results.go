@@ -13,6 +13,7 @@ import (
 // leaves whole lines only.
 type ResultsFile struct {
 	path    string // as it is shown
+	place   string // where nobody else is to touch it; "": that is not known
 	out     resultsOutput
 	size    int64 // of the whole lines
 	pending []byte
@@ -27,6 +28,9 @@ type resultsOutput interface {
 	Truncate(size int64) error
 	Sync() error
 }
+
+// errTouched says that results may be lost which counted as written.
+var errTouched = errors.New("it was replaced or changed by another program while the batch ran")
 
 // StreamResults writes results to something that is no file, such as standard output.
 func StreamResults(name string, w io.Writer) *ResultsFile {
@@ -100,11 +104,14 @@ func (f *ResultsFile) Commit() (int, error) {
 	return bytes.Count(lines[:whole], []byte("\n")), f.failed
 }
 
-// Close makes sure that the results are on the disk.
+// Close makes sure that the results are on the disk, in the file of that name.
 func (f *ResultsFile) Close() error {
 	err := f.syncer.stop()
 	if err == nil {
 		err = f.sync()
+	}
+	if err == nil && !f.stands() {
+		err = &ResultsError{f.path, errTouched}
 	}
 	if closeErr := f.out.Close(); err == nil && closeErr != nil {
 		err = &ResultsError{f.path, cause(closeErr)}
@@ -113,6 +120,17 @@ func (f *ResultsFile) Close() error {
 		err = nil // that was said already
 	}
 	return err
+}
+
+// stands tells whether the file is still at its place, and has what was written.
+func (f *ResultsFile) stands() bool {
+	file, ok := f.out.(interface{ Stat() (os.FileInfo, error) })
+	if f.place == "" || !ok {
+		return true
+	}
+	mine, err := file.Stat()
+	there, errThere := os.Stat(f.place)
+	return err == nil && errThere == nil && os.SameFile(mine, there) && there.Size() == f.size
 }
 
 func (f *ResultsFile) sync() error {

@@ -36,28 +36,38 @@ type stopRule struct {
 func newStopRule(plan *Plan, stop func(StopReason)) *stopRule {
 	s := &stopRule{Stop: plan.Stop, rows: plan.Rows, stop: stop}
 	if t := plan.Before; t != nil {
-		s.ended, s.failed = t.Items, t.NotSucceeded()
+		s.ended, s.failed = t.Items, t.NotSucceeded()-plan.GoneFailed
 		s.nanoUSD, s.tokens, s.unpriced = nano(t.USD()), t.InputTokens+t.OutputTokens, t.Unpriced > 0
 	}
 	s.check()
 	return s
 }
 
-// Handle counts results.
+// Handle counts results, and what those that wait have taken.
 func (s *stopRule) Handle(e Event) {
-	if e.Kind != Finished {
+	switch e.Kind {
+	case Parked:
+		s.pay(e.Usage, 1)
+	case Finished:
+		if s.ended++; e.Result.Status != Succeeded {
+			s.failed++
+		}
+		s.pay(e.Result.Usage, 1)
+	default:
 		return
 	}
-	s.ended++
-	if e.Result.Status != Succeeded {
-		s.failed++
-	}
-	if u := e.Result.Usage; u != nil {
-		s.nanoUSD += nano(u.USD)
-		s.tokens += u.InputTokens + u.OutputTokens
-		s.unpriced = s.unpriced || u.Unpriced
-	}
+	s.pay(e.Carried, -1)
 	s.check()
+}
+
+// pay counts what an item took, so many times.
+func (s *stopRule) pay(u *Usage, times int64) {
+	if u == nil {
+		return
+	}
+	s.nanoUSD += times * nano(u.USD)
+	s.tokens += times * (u.InputTokens + u.OutputTokens)
+	s.unpriced = s.unpriced || u.Unpriced
 }
 
 // reason says in words which limit was reached; "" where none was.

@@ -116,6 +116,53 @@ func TestStopRule(t *testing.T) {
 	}
 }
 
+// TestFailuresOfRowsThatAreGone are none that stop a batch.
+func TestFailuresOfRowsThatAreGone(t *testing.T) {
+	t.Parallel()
+	plan := &Plan{Stop: spec.Stop{FailureCount: 6}, Before: resultsBefore(7, Failed, nil), GoneFailed: 4}
+	r := newRuled(plan)
+	r.ends(2, Failed, nil)
+	want(t, "5 failures", r.stops, []StopReason(nil))
+	r.ends(1, Failed, nil)
+	want(t, "reason", r.reason(), "6 items have not succeeded, and run.stop.failures is 6")
+}
+
+// TestBudgetOfItemsThatAreRunAgain: what their results told of before is counted
+// already, and told of again.
+func TestBudgetOfItemsThatAreRunAgain(t *testing.T) {
+	t.Parallel()
+	earlier := &Usage{InputTokens: 8, OutputTokens: 2, USD: 0.1}
+	for name, c := range map[string]struct {
+		budget int64
+		ended  int
+		why    string
+	}{
+		"all":       {61, 4, ""},
+		"all but d": {58, 3, "58 tokens are used, and run.stop.budget.tokens is 58"},
+		"two":       {54, 2, "54 tokens are used, and run.stop.budget.tokens is 54"},
+		"none":      {40, 0, "40 tokens are used, and run.stop.budget.tokens is 40"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				plan := newPlan(t, "a pay=3/4 1s", "b pay=5/2 1s fail", "c pay=4/0 1s fail", "d pay=2/0 1s")
+				plan.Concurrency, plan.Stop, plan.Before = 1, spec.Stop{BudgetTokens: c.budget}, resultsBefore(4, Succeeded, earlier)
+				l := newLedger()
+				for _, id := range []string{"a", "b", "c"} {
+					l.stands[id] = Standing{Ended: true, Attempts: 1, Usage: earlier}
+				}
+				n := play(t, t.Context(), resumed(plan, l), waiting{newFake(t)})
+				want(t, "ended", n.Total(), c.ended)
+				want(t, "reason", n.Reason, c.why)
+				for _, id := range []string{"a", "b", "c"} {
+					if r := n.results[id]; r != nil && r.Usage.InputTokens <= earlier.InputTokens {
+						t.Errorf("%s: %+v", id, r.Usage)
+					}
+				}
+			})
+		})
+	}
+}
+
 // TestStopRuleKnowsWhy: whoever is told of the stop can ask for the reason.
 func TestStopRuleKnowsWhy(t *testing.T) {
 	t.Parallel()
@@ -205,6 +252,34 @@ func TestStopRuleOfABatch(t *testing.T) {
 					want(t, "told", told, []string(nil))
 				}
 			})
+		})
+	}
+}
+
+// TestBudgetCountsWhatWaits: runs that are parked, or to be started again, have
+// been paid for.
+func TestBudgetCountsWhatWaits(t *testing.T) {
+	for do, edit := range map[string]func(*Plan){
+		"pay=10/0 refuse429=1h": func(*Plan) {},
+		"pay=10/0 fail": func(p *Plan) {
+			p.Retry.FailedRuns, p.Retry.Backoff.Initial, p.Retry.Backoff.Max = true, time.Hour, time.Hour
+		},
+	} {
+		synctest.Test(t, func(t *testing.T) {
+			var items []string
+			for i := range 200 {
+				items = append(items, fmt.Sprintf("i%d 1s %s", i, do))
+			}
+			plan := newPlan(t, items...)
+			plan.Concurrency, plan.random = 2, always(1)
+			plan.Stop.BudgetTokens = 50
+			edit(plan)
+			f := newFake(t)
+			n := play(t, t.Context(), plan, resuming{waiting{f}})
+			want(t, do+": stopped", n.Stopped, AtBudget)
+			if starts := len(f.log("start")); starts < 5 || starts > 8 {
+				t.Errorf("%s: %d starts of 10 tokens each, and a budget of 50", do, starts)
+			}
 		})
 	}
 }

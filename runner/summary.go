@@ -14,7 +14,7 @@ type Summary struct {
 	began    time.Time
 	ended    time.Time
 	seen     *Tally
-	expected int // items that were to be run; -1 where that is not known
+	expected int // results that there are to be; -1 where that is not known
 	outcome  Outcome
 }
 
@@ -34,6 +34,9 @@ func (s *Summary) Handle(e Event) {
 	switch e.Kind {
 	case Planned:
 		*s = Summary{batch: e.Batch, began: e.Time, seen: &Tally{}, expected: e.Plan.Total}
+		if before := e.Plan.Before; before != nil && s.expected >= 0 {
+			s.expected += before.Items
+		}
 	case Finished:
 		line := e.Result.Line()
 		s.seen.Add(&line)
@@ -45,16 +48,13 @@ func (s *Summary) Handle(e Event) {
 // String is the summary in one line.
 func (s *Summary) String() string {
 	var b strings.Builder
-	all, expected := s.seen, s.expected
+	all := s.seen
 	if s.All != nil {
 		all = s.All
-		if expected >= 0 {
-			expected += all.Items - s.seen.Items
-		}
 	}
 	count := fmt.Sprintf("%d %s", all.Items, plural(all.Items, "item", "items"))
-	if all.Items < expected {
-		count = fmt.Sprintf("%d of %d items", all.Items, expected)
+	if all.Items < s.expected {
+		count = fmt.Sprintf("%d of %d items", all.Items, s.expected)
 	}
 	if s.seen.Items != all.Items {
 		count += fmt.Sprintf(", %d of them", s.seen.Items)
@@ -76,8 +76,10 @@ func (s *Summary) String() string {
 	switch s.outcome.Stopped {
 	case AtDeadline:
 		b.WriteString("; stopped at the deadline")
-	case AtFailures, AtBudget:
-		b.WriteString("; stopped, as " + s.outcome.Reason)
+	case AtFailures:
+		b.WriteString("; stopped, as " + s.outcome.Reason + "; run again with --retry-failed, or another limit, to go on")
+	case AtBudget:
+		b.WriteString("; stopped, as " + s.outcome.Reason + "; run again with another limit to go on")
 	case Interrupted:
 		b.WriteString("; interrupted")
 	case ResultsFailed:

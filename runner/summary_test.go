@@ -43,6 +43,9 @@ func TestSummary(t *testing.T) {
 	counted := func(p *Plan) { drained(p); p.Total = 3 }
 	want(t, "of how many", sumUp(t, counted, "a 2s", "b 2s", "c 2s"),
 		"b: 2 of 3 items in 2s: 2 succeeded; p50 2s, p95 2s, max 2s; interrupted")
+	again := func(p *Plan) { counted(p); p.Before = resultsBefore(4, Succeeded, nil) }
+	want(t, "of how many, with those that stay", sumUp(t, again, "a 2s", "b 2s", "c 2s"),
+		"b: 2 of 7 items in 2s: 2 succeeded; p50 2s, p95 2s, max 2s; interrupted")
 	want(t, "one terminated", sumUp(t, drained, "a park=1h", "b 2s", "c 2s"),
 		"b: 2 items in 2s: 2 succeeded; p50 2s, p95 2s, max 2s; interrupted, 1 run terminated")
 	want(t, "more terminated", sumUp(t, drained, "a park=1h", "b park=1h", "c 900ms park=1h", "d 1s"),

@@ -1,7 +1,7 @@
 package runner
 
 import (
-	"math"
+	"maps"
 	"time"
 )
 
@@ -47,24 +47,45 @@ func (t *Tally) Add(l *Line) {
 	if l.PossibleDuplicate {
 		t.PossibleDuplicates++
 	}
-	if u := l.Usage; u != nil {
-		t.Asked++
-		t.InputTokens += u.InputTokens
-		t.OutputTokens += u.OutputTokens
-		t.NanoUSD += int64(math.Round(u.USD * 1e9))
-		if u.Unpriced {
-			t.Unpriced++
-		}
-		if u.Cached {
-			t.FromCache++
-		}
-	}
+	t.addUsage(l.Usage)
 	if s := l.StartedAt; !s.IsZero() && (t.FirstStart.IsZero() || s.Before(t.FirstStart)) {
 		t.FirstStart = s
 	}
 	if l.FinishedAt.After(t.LastEnd) {
 		t.LastEnd = l.FinishedAt
 	}
+}
+
+// addUsage counts what an item took; nil: that is not known.
+func (t *Tally) addUsage(u *Usage) {
+	if u == nil {
+		return
+	}
+	t.Asked++
+	t.InputTokens += u.InputTokens
+	t.OutputTokens += u.OutputTokens
+	t.NanoUSD += nano(u.USD)
+	if u.Unpriced {
+		t.Unpriced++
+	}
+	if u.Cached {
+		t.FromCache++
+	}
+}
+
+// leaveOut takes an item out of the numbers of items, and of those that succeeded.
+// What it took stays.
+func (t *Tally) leaveOut(failed bool) {
+	if t.Items--; !failed {
+		t.Statuses[Succeeded]--
+	}
+}
+
+// clone is a tally that nothing is shared with.
+func (t *Tally) clone() *Tally {
+	c := *t
+	c.Statuses, c.Classes = maps.Clone(t.Statuses), maps.Clone(t.Classes)
+	return &c
 }
 
 // NotSucceeded counts the items that ended otherwise.

@@ -11,6 +11,8 @@ type task struct {
 	handle    Handle    // of the run; without a task id where it is not known whether there is one
 	started   time.Time // of the attempt
 	usage     *Usage    // of the attempts before it
+	paid      *Usage    // by the attempt, when it was suspended
+	carried   *Usage    // of both, what an earlier result or event told of
 	duplicate bool      // there may be another run
 	due       time.Time
 	trouble   trouble // that made it wait
@@ -40,7 +42,7 @@ const (
 
 // newTask makes a task of an item that stands like that.
 func newTask(it item, s Standing) *task {
-	t := &task{item: it, attempt: s.Attempts, before: s.Attempts, usage: s.Usage, duplicate: s.Duplicate, stale: s.Stale, answersSince: s.AnswersSince}
+	t := &task{item: it, attempt: s.Attempts, before: s.Attempts, usage: s.Usage, carried: s.Usage, duplicate: s.Duplicate, stale: s.Stale, answersSince: s.AnswersSince}
 	if b := s.Begun; b != nil {
 		t.attempt, t.before = max(b.Attempt, s.Attempts), 0
 		t.handle, t.started = b.Handle, b.At
@@ -50,6 +52,13 @@ func newTask(it item, s Standing) *task {
 		}
 	}
 	return t
+}
+
+// tell gives what the item has taken, and what of that was told of before.
+func (t *task) tell() (all, before *Usage) {
+	all, before = addUsage(t.usage, t.paid), t.carried
+	t.carried = all
+	return all, before
 }
 
 // event is one about the task's run.

@@ -34,9 +34,9 @@ func (e *exitError) Error() string {
 }
 func (e *exitError) Unwrap() error { return e.err }
 
-// codeOf is the exit code of one batch. It judges all of its results, also those
-// that were there already.
-func codeOf(outcome runner.Outcome, tally *runner.Tally, err error, interruptCode int) int {
+// codeOf is the exit code of one batch, of whose items so many have failed: also of
+// those that had a result already, but not of those that it no longer has.
+func codeOf(outcome runner.Outcome, failed int, err error, interruptCode int) int {
 	switch _, unwritten := errors.AsType[*runner.ResultsError](err); {
 	case unwritten:
 		return exitResults
@@ -49,7 +49,7 @@ func codeOf(outcome runner.Outcome, tally *runner.Tally, err error, interruptCod
 	case outcome.Stopped != runner.NotStopped:
 		return exitStopped
 	}
-	if tally.NotSucceeded() > 0 {
+	if failed > 0 {
 		return exitItems
 	}
 	return exitOK

@@ -286,3 +286,33 @@ func TestInterruptInheritedAsIgnored(t *testing.T) {
 	h.end(130, 2, "; interrupted")
 	h.resumed()
 }
+
+// TestInterruptBeforeAnythingRuns: while the batches are looked at, also where the
+// signal was inherited as ignored.
+func TestInterruptBeforeAnythingRuns(t *testing.T) {
+	for name, sent := range map[string]struct {
+		signal syscall.Signal
+		code   int
+	}{"SIGINT": {syscall.SIGINT, exitInterrupt}, "SIGTERM": {syscall.SIGTERM, exitTerm}} {
+		t.Run(name, func(t *testing.T) {
+			h := newHeld(t, 400_000) // reading them takes a while
+			h.start(`trap "" INT; exec "$@"`)
+			lock := filepath.Join(h.dir, "results", "rows.jsonl.lock")
+			for _, err := os.Stat(lock); err != nil; _, err = os.Stat(lock) { // it is about to read them
+				select {
+				case <-h.ended:
+					t.Fatalf("it ended:\n%s", h.err.String())
+				case <-time.After(time.Millisecond):
+				}
+			}
+			h.signal(sent.signal)
+			<-h.ended
+			if code := h.cmd.ProcessState.ExitCode(); code != sent.code {
+				t.Errorf("exit code %d, want %d", code, sent.code)
+			}
+			if said := h.err.String(); !strings.Contains(said, "interrupted before anything was run") || h.count > 0 {
+				t.Errorf("%d runs were started; it said:\n%s", h.count, said)
+			}
+		})
+	}
+}

@@ -25,6 +25,7 @@ type job struct {
 	stream     *runner.ResultsFile // where results are not kept: standard output, a device
 	chosen     *chosen             // of these: the items that are asked for; nil: all
 	look       look
+	noted      int // notes of the generation that were said
 	closed     bool
 }
 
@@ -56,18 +57,21 @@ func (o *runOptions) jobs(file *spec.File, picked []*spec.Batch, began time.Time
 }
 
 // job looks at one batch. Where nothing is left of an earlier date, which a crash
-// has kept from being noted, it goes on to today.
+// has kept from being noted, or nothing of what is to be run again, it goes on to
+// today.
 func (o *runOptions) job(file *spec.File, b *spec.Batch, began time.Time, others []*job, std streams) (*job, schema.Problems, error) {
 	j, err := o.place(file, b, began)
 	if err != nil {
 		return nil, nil, err
 	}
 	problems, err := o.openJob(file, j, others, began, std)
-	today := began.Format(dateForm)
-	if err != nil || len(problems) > 0 || j.date == today || o.retries || !j.nothingToDo() {
+	today, all := began.Format(dateForm), o.limit == 0 && o.only == nil
+	if err != nil || len(problems) > 0 || j.date == today || !all || !j.nothingToDo() {
 		return j, problems, err
 	}
-	if err := j.close(true); err != nil {
+	err = j.close(true)
+	o.news(j, std)
+	if err != nil {
 		return j, nil, exitFor(err)
 	}
 	j = o.placeAt(file, b, today)
@@ -85,11 +89,14 @@ func (o *runOptions) openJob(file *spec.File, j *job, others []*job, began time.
 	if err := o.checkPlace(file, j.path); err != nil {
 		return nil, &exitError{exitUsage, err}
 	}
+	if err := o.checkSummary(file, append(others, j)); err != nil {
+		return nil, &exitError{exitUsage, err}
+	}
 	j.plan = o.newPlan(file, j.batch, began, std)
 	if err := o.openResults(file, j, std); err != nil {
 		return nil, err
 	}
-	return o.scan(j, std), nil // last, as it reads all rows
+	return o.lookAt(j, std), nil // last, as it reads all rows
 }
 
 func (o *runOptions) newPlan(file *spec.File, b *spec.Batch, began time.Time, std streams) *runner.Plan {
@@ -139,6 +146,9 @@ func (o *runOptions) openResults(file *spec.File, j *job, std streams) (err erro
 	if source != "" && o.limit > 0 {
 		source = fmt.Sprintf("%s, the first %d", source, o.limit)
 	}
+	if o.only != nil {
+		source = "" // nothing is known of the others
+	}
 	j.generation, err = runner.OpenGeneration(runner.GenerationOptions{
 		Path: j.path, Batch: b.Name, Date: j.date,
 		Pipeline: file.Digest(b, file.Redactor), Source: source,
@@ -150,14 +160,12 @@ func (o *runOptions) openResults(file *spec.File, j *job, std streams) (err erro
 	if err != nil {
 		return exitFor(err)
 	}
-	for _, note := range j.generation.Notes {
-		o.notice(std, note)
-	}
+	o.news(j, std)
 	if err := o.checkClasses(j.generation.Tally()); err != nil {
 		return &exitError{exitUsage, err}
 	}
 	j.plan.Generation, j.plan.AnswersSince = j.generation.ID, j.generation.AnswersSince()
-	j.plan.Before, j.plan.Past = j.generation.Before(), j.generation
+	j.plan.Past = j.generation
 	return nil
 }
 
@@ -169,6 +177,17 @@ func (o *runOptions) checkClasses(tally *runner.Tally) error {
 		}
 	}
 	return nil
+}
+
+// news says what was found and mended since it was said last.
+func (o *runOptions) news(j *job, std streams) {
+	if j.generation == nil {
+		return
+	}
+	for _, note := range j.generation.Notes[j.noted:] {
+		o.notice(std, note)
+	}
+	j.noted = len(j.generation.Notes)
 }
 
 // close ends the use of the results; whole tells whether every item has ended.

@@ -19,6 +19,19 @@ type look struct {
 	edited   int // of these, have ended with other inputs
 	again    int // of these, have ended, and are run again
 	notAsked int // have not ended, and are not asked for now
+	gone     int // results of rows that are not there any more; 0 with --limit, as that is not known
+}
+
+// lookAt looks at what a batch is to run, and at what of its results stays.
+func (o *runOptions) lookAt(j *job, std streams) schema.Problems {
+	problems := o.scan(j, std)
+	if g := j.generation; g != nil {
+		j.plan.Before = g.Before() // now that the edited items are known
+		if j.look.known && o.limit == 0 {
+			j.look.gone, j.plan.GoneFailed = g.Gone(), g.GoneFailed()
+		}
+	}
+	return problems
 }
 
 // scan looks at the rows of a batch, as far as they can be read twice. Single bad
@@ -28,7 +41,7 @@ func (o *runOptions) scan(j *job, std streams) schema.Problems {
 	j.plan.Total, j.plan.Rows = -1, -1
 	switch {
 	case j.generation != nil && j.generation.Complete:
-		j.look = look{known: true, done: j.generation.Tally().Items}
+		j.look = look{known: true, done: j.generation.Tally().Items - j.generation.Gone()}
 		return nil
 	case !b.Source.Rereadable():
 		return nil
@@ -74,6 +87,8 @@ func (o *runOptions) missing(jobs []*job) error {
 	switch {
 	case len(ids) == 0:
 		return nil
+	case strings.Contains(ids[0], ","):
+		return fmt.Errorf("--only: there is no item %s; give --only once for each item", ids[0])
 	case len(jobs) == 1:
 		return schema.Problems{jobs[0].batch.Lacks(ids)}
 	}
@@ -127,15 +142,27 @@ func (j *job) standing() string {
 	}
 	if j.nothingToDo() {
 		failed := ""
-		if n := tally.NotSucceeded(); n > 0 {
+		if n := tally.NotSucceeded() - j.generation.GoneFailed(); n > 0 {
 			failed = fmt.Sprintf(", %d of which did not succeed; --retry-failed runs those again, --fresh all", n)
 		}
-		return fmt.Sprintf("%s: %d already done, nothing to do%s", name, j.look.done, failed)
+		return fmt.Sprintf("%s: %d already done, nothing to do%s%s", name, j.look.done, failed, j.gone())
 	}
 	if !j.look.known {
 		return fmt.Sprintf("%s: %d already done, %d re-attached, the others to do", name, tally.Items, len(j.generation.Orphans()))
 	}
-	return fmt.Sprintf("%s: %d already done, %d re-attached, %d to do%s", name, j.look.done, j.look.begun, j.look.todo, j.look.details())
+	return fmt.Sprintf("%s: %d already done, %d re-attached, %d to do%s%s", name, j.look.done, j.look.begun, j.look.todo, j.look.details(), j.gone())
+}
+
+// gone says which results are of rows that are not there any more.
+func (j *job) gone() string {
+	n, failed := j.look.gone, ""
+	if n == 0 {
+		return ""
+	}
+	if j.plan.GoneFailed > 0 {
+		failed = fmt.Sprintf(" (%d did not succeed)", j.plan.GoneFailed)
+	}
+	return fmt.Sprintf("; %d %s of rows that are gone%s, which only --fresh leaves out", n, plural(n, "result is", "results are"), failed)
 }
 
 // details say why items that have ended are run again.

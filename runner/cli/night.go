@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"strings"
+	"time"
 
 	"nightshift/runner"
 	"nightshift/schema"
@@ -19,6 +20,7 @@ type night struct {
 	signals   *signals
 	std       streams
 	summaries summaries
+	began     time.Time
 }
 
 func (n *night) run(jobs []*job, pipelineID string) error {
@@ -70,6 +72,7 @@ func (n *night) batch(ctx context.Context, j *job) (code int, err error) {
 	idle := j.nothingToDo()
 	if idle {
 		err = j.close(true)
+		n.news(j, n.std)
 	} else {
 		outcome, err = n.start(ctx, j, summary)
 	}
@@ -79,17 +82,29 @@ func (n *night) batch(ctx context.Context, j *job) (code int, err error) {
 	if !idle && !n.quiet && n.logFormat == "" {
 		fmt.Fprintln(n.std.err, summary)
 	}
-	tally := summary.Tally()
+	return n.judge(ctx, j, outcome, summary.Tally(), err)
+}
+
+// judge gives a batch its exit code, and writes its summary.
+func (n *night) judge(ctx context.Context, j *job, outcome runner.Outcome, tally *runner.Tally, err error) (int, error) {
 	if source, ok := errors.AsType[*runner.SourceError](err); ok {
-		err = schema.Problems{j.plan.Batch.SourceProblem(source.Err)}
+		err = schema.Problems{j.batch.SourceProblem(source.Err)}
 	} else if err == nil && !outcome.Left && tally.Items == 0 && n.only == nil {
-		err = schema.Problems{j.plan.Batch.Empty()}
-	}
-	code = codeOf(outcome, tally, err, interruptCode(ctx))
-	if outcome.Cause != nil && err == nil {
-		err = fmt.Errorf("batch %s: all runs failed alike, so no more are started: %w; %s", j.plan.Batch.Name, outcome.Cause, whatToMend[outcome.Stopped])
+		err = schema.Problems{j.batch.Empty()}
 	}
 	complete := err == nil && !outcome.Left && n.limit == 0 && n.only == nil
+	failed := tally.NotSucceeded()
+	if complete && j.generation != nil {
+		failed -= j.generation.GoneFailed() // nobody can mend those
+	}
+	code := codeOf(outcome, failed, err, interruptCode(ctx))
+	if outcome.Cause != nil && err == nil {
+		err = fmt.Errorf("batch %s: all runs failed alike, so no more are started: %w; %s", j.batch.Name, outcome.Cause, whatToMend[outcome.Stopped])
+	}
+	complete = complete || j.generation != nil && j.generation.Whole()
+	if today := n.began.Format(dateForm); complete && j.dated && j.date != today {
+		n.say(n.std, fmt.Sprintf("%s: %s is complete now, and %s is not begun; run again to begin it", j.batch.Name, j.date, today))
+	}
 	if summaryErr := n.summaries.add(j, tally.Figures(), complete, code, reasonOf(outcome, code, err)); err == nil && summaryErr != nil {
 		return gravest(code, exitResults), summaryErr
 	}
@@ -109,6 +124,7 @@ func (n *night) start(ctx context.Context, j *job, summary *runner.Summary) (out
 	if closeErr := j.close(whole); err == nil {
 		err = closeErr
 	}
+	n.news(j, n.std)
 	if !n.quiet && n.logFormat == "" {
 		failures.print(n.std.err, j)
 	}
@@ -126,11 +142,8 @@ func (n *night) open(j *job) (runner.Recorder, error) {
 			return nil, err
 		}
 	}
-	noted := len(j.generation.Notes)
 	err := j.generation.Begin()
-	for _, note := range j.generation.Notes[noted:] {
-		n.notice(n.std, note)
-	}
+	n.news(j, n.std)
 	return j.generation, err
 }
 

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"path/filepath"
 	"strings"
 	"time"
 
@@ -84,6 +85,40 @@ func (o *runOptions) checkPlace(file *spec.File, path string) error {
 		}
 	}
 	return nil
+}
+
+// checkSummary refuses a summary that would be written over results, what stands
+// beside them, or what the batches read.
+func (o *runOptions) checkSummary(file *spec.File, jobs []*job) error {
+	var taken []string
+	for _, j := range jobs {
+		if j.path != "-" {
+			taken = append(taken, j.path, j.path+".journal", j.path+".retry", j.path+".lock")
+		}
+	}
+	taken = append(append(taken, file.Reads()...), o.envFiles...)
+	for _, j := range jobs {
+		path := j.summaryPath(o.summary)
+		if other := samePath(path, taken); path != "" && other != "" {
+			return fmt.Errorf("the summary %s would be written over %s; choose another path with --summary", path, other)
+		}
+	}
+	return nil
+}
+
+// samePath gives the path among others that is the same file as one, or "".
+func samePath(path string, others []string) string {
+	whole, _ := filepath.Abs(path)
+	info, err := os.Stat(path)
+	for _, other := range others {
+		if otherWhole, _ := filepath.Abs(other); otherWhole == whole {
+			return other
+		}
+		if otherInfo, otherErr := os.Stat(other); err == nil && otherErr == nil && os.SameFile(info, otherInfo) {
+			return other
+		}
+	}
+	return ""
 }
 
 // openStream opens what results go to where they are not kept: standard output,

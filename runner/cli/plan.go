@@ -78,13 +78,14 @@ func planBatch(b *strings.Builder, o *runOptions, j *job) {
 		return
 	}
 	if o.fresh {
-		fmt.Fprintf(b, "    --fresh moves %d results aside, and everything is run again\n", g.Tally().Items)
+		again := "everything is run again"
+		if o.only != nil || o.limit > 0 {
+			again = "only what is asked for is run again"
+		}
+		fmt.Fprintf(b, "    --fresh moves all %d results aside, and %s\n", g.Tally().Items, again)
 		return
 	}
 	fmt.Fprintf(b, "    %s\n", j.standing())
-	if gone := g.Gone(); gone > 0 && !g.Complete && j.look.known && o.limit == 0 {
-		fmt.Fprintf(b, "    %d %s of items that the batch no longer has, and %s\n", gone, plural(gone, "result is", "results are"), plural(gone, "stays", "stay"))
-	}
 	if g.Changed && o.acceptChanged {
 		fmt.Fprintf(b, "    the pipeline has changed since; what is left is run as it is now\n")
 	} else if g.Changed {

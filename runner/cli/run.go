@@ -63,7 +63,12 @@ judge all of the results, also those that were there already.`,
 		Example: `  nightshift run batch.yaml                            run what has not ended yet
   nightshift run batch.yaml --retry-failed=timed_out   run again what took too long
   nightshift run batch.yaml --fresh                    move the results aside, and run everything`,
-		Args:              oneFile,
+		Args: func(cmd *cobra.Command, args []string) error {
+			if len(args) > 1 && o.retryFailed == allClasses {
+				return fmt.Errorf("too many arguments; classes are written as in --retry-failed=timed_out,connection")
+			}
+			return oneFile(cmd, args)
+		},
 		ValidArgsFunction: batchFileArgs,
 		RunE: func(cmd *cobra.Command, args []string) error {
 			if err := o.validate(cmd); err != nil {
@@ -109,7 +114,7 @@ func (o *runOptions) validate(cmd *cobra.Command) error {
 		return fmt.Errorf("--on-interrupt is %s, not %q", strings.Join(onInterrupts, " or "), o.onInterrupt)
 	case !slices.Contains([]runner.Fsync{runner.FsyncGroup, runner.FsyncEach, runner.FsyncOff}, runner.Fsync(o.fsync)):
 		return fmt.Errorf("--fsync is group, each or off, not %q", o.fsync)
-	case o.summary == "" && cmd.Flags().Changed("summary"):
+	case o.summary == "" && cmd.Flags().Changed("summary"), o.summary == "-":
 		return fmt.Errorf("--summary must name a file")
 	case o.logFormat != "" && o.logFormat != "text" && o.logFormat != "json":
 		return fmt.Errorf("--log-format is text or json, not %q", o.logFormat)
@@ -159,12 +164,14 @@ func (o *runOptions) run(ctx context.Context, path string, std streams) error {
 	if o.onInterrupt == onInterruptDetach { // of the backends that there are, none has runs that outlive it
 		return fmt.Errorf("--on-interrupt detach leaves runs going, but those of backend %s end with nightshift; use drain or terminate", file.Run.Backend)
 	}
+	say := func(message string) { o.say(std, o.belowBar(std, message)) }
+	signals := watchSignals(ctx, o.onInterrupt, say)
+	defer signals.stop()
 	jobs, err := o.jobs(file, picked, began, std)
 	defer closeJobs(jobs)
 	if err != nil {
 		return err
 	}
-	say := func(message string) { o.say(std, o.belowBar(std, message)) }
 	backend, release, err := o.backend(file, models.asked, func(message string) { o.notice(std, o.belowBar(std, message)) }, say)
 	if err != nil {
 		return err
@@ -174,8 +181,7 @@ func (o *runOptions) run(ctx context.Context, path string, std streams) error {
 	if err != nil {
 		return err
 	}
-	signals := watchSignals(ctx, o.onInterrupt, say)
-	defer signals.stop()
-	night := night{runOptions: o, file: file, backend: backend, signals: signals, std: std, summaries: summaries{path: o.summary, now: began}}
+	signals.starting.Store(true)
+	night := night{runOptions: o, file: file, backend: backend, signals: signals, std: std, began: began, summaries: summaries{path: o.summary}}
 	return night.run(jobs, saved.PipelineID)
 }

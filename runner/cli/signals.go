@@ -30,6 +30,7 @@ type signals struct {
 	drain       chan struct{} // closed: start no more
 	onInterrupt string
 	say         func(string)
+	starting    atomic.Bool // runs may be started; before that, nothing is under way
 	interrupts  int
 	came        atomic.Bool
 	stop        func()
@@ -61,6 +62,9 @@ func watchSignals(parent context.Context, onInterrupt string, say func(string)) 
 		for {
 			select {
 			case sig := <-received:
+				if !s.starting.Load() {
+					s.leave(sig)
+				}
 				s.came.Store(true)
 				if sig == syscall.SIGINT {
 					s.interrupt()
@@ -73,6 +77,15 @@ func watchSignals(parent context.Context, onInterrupt string, say func(string)) 
 		}
 	}()
 	return s
+}
+
+// leave ends the process before anything was run: the batches are looked at.
+func (s *signals) leave(sig os.Signal) {
+	s.say("nightshift: interrupted before anything was run")
+	if sig == syscall.SIGINT {
+		os.Exit(exitInterrupt)
+	}
+	os.Exit(exitTerm)
 }
 
 func (s *signals) interrupt() {

@@ -82,6 +82,7 @@ func (o *streamOptions) stream(ctx context.Context, path string, std streams) er
 	}
 	signals := watchSignals(ctx, onInterruptTerminate, func(string) { say("nightshift: interrupted: the run is terminated") })
 	defer signals.stop()
+	signals.starting.Store(true)
 	ctx, cancel := context.WithCancel(signals.ctx)
 	defer cancel()
 	go func() { // there is nothing to drain: one run is under way

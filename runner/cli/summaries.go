@@ -6,7 +6,6 @@ import (
 	"io"
 	"os"
 	"path/filepath"
-	"time"
 
 	"nightshift/runner"
 	"nightshift/spec"
@@ -15,8 +14,7 @@ import (
 // summaries writes summary.json: what the results of each batch hold, and how this
 // invocation ended.
 type summaries struct {
-	path    string // --summary; "": beside the results
-	now     time.Time
+	path    string                  // --summary; "": beside the results
 	written map[string]*summaryFile // by path
 }
 
@@ -39,14 +37,23 @@ type batchSummary struct {
 	runner.Figures
 }
 
+// summaryPath is where the summary of a batch goes: given is that of --summary,
+// in which the date is that of the batch. "": nowhere.
+func (j *job) summaryPath(given string) string {
+	switch {
+	case given != "":
+		return spec.FillResultsPath(given, j.date, j.batch.Name)
+	case j.path == "-" || isDevice(j.path):
+		return ""
+	}
+	return filepath.Join(filepath.Dir(j.path), "summary.json")
+}
+
 // add writes a batch into the summary that it belongs to.
 func (r *summaries) add(j *job, figures runner.Figures, complete bool, code int, reason string) error {
-	if r.path == "" && j.generation == nil {
+	path := j.summaryPath(r.path)
+	if path == "" {
 		return nil
-	}
-	path := filepath.Join(filepath.Dir(j.path), "summary.json")
-	if r.path != "" {
-		path = spec.FillResultsPath(r.path, r.now.Format(dateForm), j.plan.Batch.Name)
 	}
 	if r.written == nil {
 		r.written = map[string]*summaryFile{}

@@ -211,6 +211,9 @@ func (r *Results) line(at place, buf []byte) ([]byte, error) {
 		if end := bytes.IndexByte(buf[read:read+n], '\n'); end >= 0 {
 			return buf[:read+end], nil
 		}
+		if more == 0 && read > 0 {
+			return buf, nil // the last one, which lacks its newline
+		}
 		if err == nil && more == 0 {
 			err = io.ErrUnexpectedEOF
 		}

@@ -60,7 +60,7 @@ func TestDamagedLines(t *testing.T) {
 		warned []string // after the path
 	}{
 		"torn":      {a + b + a[:100], []string{":3: the last line is not whole, and is left out: its writer was cut off, or is at work"}},
-		"no end":    {a + b + strings.TrimSuffix(a, "\n"), []string{":3: the last line is not whole, and is left out: its writer was cut off, or is at work"}},
+		"no end":    {a + strings.TrimSuffix(b, "\n"), []string{}},
 		"no result": {a + "{}\n" + b, []string{`:2: this line is no result, and is left out: "id" is missing`}},
 		"many": {a + strings.Repeat("{}\n", 9) + b + "{", []string{
 			`:2: this line is no result, and is left out: "id" is missing`,
@@ -134,6 +134,14 @@ func TestLinesAreReadAgain(t *testing.T) {
 		}
 		want(t, "line", string(buf) == strings.Repeat(string(rune('a'+i)), n-1), true)
 	}
-	_, err = r.line(place{0, int64(len(text))}, buf)
+	r, _ = open(t, writeText(t, string(text[:len(text)-1])))
+	for i, n := range sizes[len(sizes)-2:] { // also the last one, without its newline
+		at := offsets[len(sizes)-2+i]
+		if buf, err = r.line(place{0, at}, buf); err != nil {
+			t.Fatal(err)
+		}
+		want(t, "line", string(buf), string(text[at:at+int64(n)-1]))
+	}
+	_, err = r.line(place{0, int64(len(text) - 1)}, buf)
 	wantError(t, "past the end", err, "cannot read "+r.Path+" again: unexpected EOF")
 }
