@@ -3,6 +3,7 @@ package runner
 import (
 	"context"
 	"fmt"
+	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -12,9 +13,12 @@ import (
 type capped struct {
 	hosted
 	most int
+	door *sync.Mutex // one at a time looks whether there is a place, and takes it
 }
 
 func (c capped) Start(ctx context.Context, pipelineID string, in Inputs, opts StartOptions) (Handle, error) {
+	c.door.Lock()
+	defer c.door.Unlock()
 	c.mu.Lock()
 	full := c.working >= c.most
 	c.mu.Unlock()
@@ -34,7 +38,7 @@ func TestHostThatTakesFewRuns(t *testing.T) {
 		plan := newPlan(t, each(300, "10s")...)
 		plan.Concurrency, plan.Retry.MaxElapsed = 64, time.Hour
 		f := newFake(t)
-		n := play(t, t.Context(), plan, capped{newHosted(f), 8})
+		n := play(t, t.Context(), plan, capped{newHosted(f), 8, &sync.Mutex{}})
 		want(t, "succeeded", len(n.ids(Succeeded)), 300)
 		want(t, "most in flight", f.most, 8)
 		slowed, open, held := 0, 0, 0
