@@ -8,17 +8,18 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"slices"
 	"time"
 )
 
 // besides gives the files of a generation whose results are at a path.
 func besides(results string) []string {
-	return []string{journalPath(results), retryPath(results), results}
+	return []string{results, retryPath(results), journalPath(results)}
 }
 
 // moveAside renames what is there, so that it is kept: results to the time at
 // which they were last written, and what stands beside them to that name. The
-// results are the last: what a crash leaves is still one generation.
+// journal is the last: whatever a crash leaves, it says of which pipeline that is.
 func (g *Generation) moveAside() error {
 	aside, err := asideName(g.target)
 	if err != nil {
@@ -44,7 +45,7 @@ func (g *Generation) moveAside() error {
 // time at which a file was last written.
 func asideName(path string) (string, error) {
 	var written time.Time
-	for _, file := range besides(path) { // the last one that is there
+	for _, file := range slices.Backward(besides(path)) { // the results, if they are there
 		info, err := os.Stat(file)
 		if err == nil {
 			written = info.ModTime()

@@ -1,6 +1,10 @@
 package runner
 
-import "testing"
+import (
+	"os"
+	"strings"
+	"testing"
+)
 
 // TestSpentIsSpent: what all results took counts, also of items that are run
 // again, whose failures do not.
@@ -90,9 +94,41 @@ func TestGone(t *testing.T) {
 	some.Partial, some.Source, some.RetryFailed = true, "s2, the first", true
 	_, ran = invoke(t, some, "b")
 	want(t, "ran", ran, "b*2")
-	g = mustOpen(t, o)
-	want(t, "complete", g.Complete, true)
+	unfinished, err := Unfinished(o.Path)
+	want(t, "unfinished", unfinished, false)
+	want(t, "error", err, nil)
+	g, ran = invoke(t, o, "b e f") // which looks, as lines have changed
+	want(t, "ran", ran, "")
 	gone("complete, and some of it run again", g, 3, 1)
 	want(t, "before", g.Before().NotSucceeded(), 1)
-	crash(g)
+}
+
+// TestPartOfWhatWasComplete: where not all was looked at, nobody is told that all is
+// as it was, if any line has changed.
+func TestPartOfWhatWasComplete(t *testing.T) {
+	for name, touch := range map[string]func(o GenerationOptions){
+		"damaged": func(o GenerationOptions) {
+			put(t, o.Path, strings.Replace(contents(t, o.Path), `{"id":"b"`, `X{"id":"b"`, 1), 0o666)
+		},
+		"removed": func(o GenerationOptions) { os.Remove(o.Path) },
+		"edited, and undone": func(o GenerationOptions) {
+			o.Partial, o.Only, o.Source = true, []string{"b"}, ""
+			_, ran := invoke(t, o, "b=2")
+			want(t, "ran", ran, "b=2")
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			o := nightly(t)
+			invoke(t, o, "a b c")
+			touch(o)
+			some := o
+			some.Partial, some.Only, some.Source = true, []string{"a"}, ""
+			invoke(t, some, "a")
+			_, ran := invoke(t, o, "a b c")
+			if !strings.Contains(ran, "b") {
+				t.Errorf("ran %q", ran)
+			}
+			want(t, "lines", len(strings.Fields(rowsIn(t, o.Path))), 3)
+		})
+	}
 }

@@ -65,6 +65,9 @@ func (g *Generation) Close(whole bool) error {
 		return g.note(whole)
 	}
 	err := g.closeFiles()
+	if errors.Is(err, errTouched) || errors.Is(g.results.failed, errTouched) {
+		_, _ = g.takeAll(nil) // nobody is to be told of what is lost
+	}
 	if err == nil && g.replacing != nil {
 		err = g.join()
 	}
@@ -132,8 +135,11 @@ func (g *Generation) complete() error {
 		return &ResultsError{g.Path, cause(err)}
 	}
 	c := completion{ResultsSize: info.Size(), ResultsTime: info.ModTime(), Source: g.Source, Gone: g.Gone(), GoneFailed: g.GoneFailed(), Tally: g.tally}
-	if g.Partial && !g.header.Partial { // no more than that was looked at
+	if g.Partial && !g.header.Partial { // not all was looked at
 		c.Source, c.Gone, c.GoneFailed = g.was.Source, g.was.Gone, g.was.GoneFailed
+		if info.Size() != g.was.ResultsSize || !info.ModTime().Equal(g.was.ResultsTime) {
+			c.Source = "" // the next one is to look
+		}
 	}
 	if err := g.journal.complete(c); err != nil {
 		return err

@@ -202,6 +202,9 @@ func (g *Generation) scanWith(scan func(io.Reader, func(*ScannedLine) bool) erro
 		stopped = yield(s)
 		return stopped == nil
 	})
+	if _, long := errors.AsType[*longLine](err); long {
+		return fmt.Errorf("%s: %w, so it is damaged; cut it there, or give --fresh to move it aside and run everything", g.Path, err)
+	}
 	if err != nil {
 		return &ResultsError{g.Path, cause(err)}
 	}

@@ -28,6 +28,13 @@ const scanChunk = 256 << 10
 // longer than any memory.
 const maxLine = 512 << 20
 
+// longLine is an error about a line that is longer than it may be.
+type longLine struct{ number, most int }
+
+func (e *longLine) Error() string {
+	return fmt.Sprintf("line %d has more than %d MB", e.number, e.most>>20)
+}
+
 // ScanLines reads a results file and calls yield for each of its lines, until
 // yield returns false. The *ScannedLine is the same each time. What is no result
 // line comes too, with Err set. The error is that of r, or says that a line is too
@@ -47,7 +54,7 @@ func scanLines(r io.Reader, most int, yield func(*ScannedLine) bool) error {
 			begin, end = 0, copy(buf, buf[begin:end])
 		}
 		if end == most {
-			return fmt.Errorf("line %d has more than %d MB", s.Number+1, most>>20)
+			return &longLine{s.Number + 1, most}
 		}
 		if end == len(buf) {
 			buf = append(buf, make([]byte, min(len(buf), most-len(buf)))...)

@@ -122,23 +122,35 @@ func (f *ResultsFile) Close() error {
 	return err
 }
 
-// stands tells whether the file is still at its place, and has what was written.
-func (f *ResultsFile) stands() bool {
-	file, ok := f.out.(interface{ Stat() (os.FileInfo, error) })
-	if f.place == "" || !ok {
-		return true
+// there is the file that is at the place of this one, if it is this one; ok is false
+// if it is not.
+func (f *ResultsFile) there() (info os.FileInfo, ok bool) {
+	file, known := f.out.(interface{ Stat() (os.FileInfo, error) })
+	if f.place == "" || !known {
+		return nil, true
 	}
 	mine, err := file.Stat()
-	there, errThere := os.Stat(f.place)
-	return err == nil && errThere == nil && os.SameFile(mine, there) && there.Size() == f.size
+	info, errThere := os.Stat(f.place)
+	return info, err == nil && errThere == nil && os.SameFile(mine, info)
 }
 
+// stands tells whether the file is still at its place, and has what was written.
+func (f *ResultsFile) stands() bool {
+	info, ok := f.there()
+	return ok && (info == nil || info.Size() == f.size)
+}
+
+// sync makes the disk have what was written, and looks whether that is still in
+// its place: if not, the sooner the batch ends, the less is lost.
 func (f *ResultsFile) sync() error {
 	err := f.out.Sync()
-	if err == nil || errors.Is(err, syscall.EINVAL) || errors.Is(err, syscall.ENOTSUP) { // of pipes and devices
-		return nil
+	if err != nil && !errors.Is(err, syscall.EINVAL) && !errors.Is(err, syscall.ENOTSUP) { // of pipes and devices
+		return &ResultsError{f.path, cause(err)}
 	}
-	return &ResultsError{f.path, cause(err)}
+	if _, ok := f.there(); !ok {
+		return &ResultsError{f.path, errTouched}
+	}
+	return nil
 }
 
 // cause is the error without the operation and the path, which the caller says.

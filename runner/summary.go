@@ -18,6 +18,9 @@ type Summary struct {
 	outcome  Outcome
 }
 
+// Began tells whether the batch was begun: else there is nothing to say of it.
+func (s *Summary) Began() bool { return s.seen != nil }
+
 // Tally adds up the results that String speaks of.
 func (s *Summary) Tally() *Tally {
 	switch {

@@ -27,6 +27,7 @@ type job struct {
 	look       look
 	noted      int // notes of the generation that were said
 	closed     bool
+	passed     *job // of an earlier date, of which nothing was left
 }
 
 // jobs looks at all batches before the first one is run: what is wrong with
@@ -74,7 +75,9 @@ func (o *runOptions) job(file *spec.File, b *spec.Batch, began time.Time, others
 	if err != nil {
 		return j, nil, exitFor(err)
 	}
+	passed := j
 	j = o.placeAt(file, b, today)
+	j.passed = passed
 	problems, err = o.openJob(file, j, others, began, std)
 	return j, problems, err
 }

@@ -26,6 +26,9 @@ type night struct {
 func (n *night) run(jobs []*job, pipelineID string) error {
 	code := exitOK
 	for i, j := range jobs {
+		if err := n.pass(j.passed); err != nil {
+			return exitFor(err)
+		}
 		j.plan.PipelineID = pipelineID
 		j.plan.Drain = n.signals.drain
 		batchCode, err := n.batch(n.signals.ctx, j)
@@ -51,6 +54,17 @@ func (n *night) run(jobs []*job, pipelineID string) error {
 		return nil
 	}
 	return &exitError{code: code}
+}
+
+// pass tells of a batch of an earlier date, of which nothing was left to do.
+func (n *night) pass(j *job) error {
+	if j == nil {
+		return nil
+	}
+	n.notice(n.std, j.standing())
+	tally := j.generation.Tally()
+	code := codeOf(runner.Outcome{}, tally.NotSucceeded()-j.generation.GoneFailed(), nil, exitOK)
+	return n.summaries.add(j, tally.Figures(), true, code, reasonOf(runner.Outcome{}, code, nil))
 }
 
 // batchNames lists batches for a sentence that says what they are.
@@ -79,7 +93,7 @@ func (n *night) batch(ctx context.Context, j *job) (code int, err error) {
 	if j.generation != nil {
 		summary.All = j.generation.Tally()
 	}
-	if !idle && !n.quiet && n.logFormat == "" {
+	if summary.Began() && !n.quiet && n.logFormat == "" {
 		fmt.Fprintln(n.std.err, summary)
 	}
 	return n.judge(ctx, j, outcome, summary.Tally(), err)
