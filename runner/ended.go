@@ -71,6 +71,22 @@ func (e *endedItems) unmetFailed() int {
 	return n
 }
 
+// keepUnmet takes the mark off those of them that were to be run again, as nobody
+// will, and tells how many these are.
+func (e *endedItems) keepUnmet() int {
+	n := 0
+	for i := range e.shards {
+		slots := e.shards[i].slots
+		for j := range slots {
+			if slots[j].digest&(markAgain|markMet) == markAgain {
+				slots[j].digest &^= markAgain
+				n++
+			}
+		}
+	}
+	return n
+}
+
 // add remembers an ended item, or what a later line says of one that is there
 // already; again, if it is to be run again, failed, if it did not succeed.
 func (e *endedItems) add(id, digest string, again, failed bool) {

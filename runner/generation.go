@@ -25,6 +25,7 @@ type GenerationOptions struct {
 	AcceptChanged bool     // keep results of another pipeline
 	RetryFailed   bool     // items that did not succeed are run again
 	RetryClasses  []string // only those with an error of one of these classes; nil: all
+	AgainOnly     bool     // nothing but those is run
 	Only          []string // ids of the items that are asked for; nil: all
 	Partial       bool     // not all items of the batch are asked for
 
@@ -68,6 +69,8 @@ type Generation struct {
 	begun  map[string]Begun    // runs whose end is not known, by id
 	met    map[string]bool     // ids of these that the source has had, with the same inputs
 	only   map[string]bool     // ids as written, whether the source has had them
+
+	wasAsked bool // about any item
 
 	pending []pendingLine
 	failed  error // of opening P.retry
@@ -201,6 +204,16 @@ func (g *Generation) Before() *Tally {
 	return g.before.clone()
 }
 
+// KeepGone counts the results of items that the source has not had among those
+// that stay, also where they were to be run again. Of was asked about all items.
+func (g *Generation) KeepGone() {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	if !g.Complete {
+		g.before.Items += g.ended.keepUnmet()
+	}
+}
+
 // AnswersSince is when answers of models must have been kept to be read: since
 // the beginning of a generation that was asked for by force.
 func (g *Generation) AnswersSince() time.Time {
@@ -229,6 +242,13 @@ func (g *Generation) GoneFailed() int {
 		return g.was.GoneFailed
 	}
 	return g.ended.unmetFailed()
+}
+
+// Asked tells whether Of was asked about any item: whether the source has one.
+func (g *Generation) Asked() bool {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	return g.wasAsked
 }
 
 // Missing are the ids that were asked for and that the source has not had.

@@ -132,3 +132,31 @@ func TestPartOfWhatWasComplete(t *testing.T) {
 		})
 	}
 }
+
+// TestAgainOnly: of a night that is over, what failed is run again, and nothing
+// that is new or edited since.
+func TestAgainOnly(t *testing.T) {
+	o := nightly(t)
+	invoke(t, o, "a b!x c d!x")
+	again := o
+	again.RetryFailed, again.AgainOnly, again.Partial = true, true, true
+	_, ran := invoke(t, again, "a=2 b c e")
+	want(t, "ran", ran, "b*2")
+	want(t, "lines", rowsIn(t, o.Path), "a c d!x b*2")
+}
+
+// TestFailuresThatNobodyRunsAgain are of rows that are gone: they count once, also where they would be run again.
+func TestFailuresThatNobodyRunsAgain(t *testing.T) {
+	o := nightly(t)
+	invoke(t, o, "a b!x c!x d!x")
+	o.RetryFailed = true
+	g := mustOpen(t, o)
+	for _, name := range []string{"a", "b"} {
+		g.Of(row(name).item())
+	}
+	want(t, "failed before, but for what runs again", g.Before().NotSucceeded(), 0)
+	g.KeepGone()
+	want(t, "with those that nobody runs", g.Before().NotSucceeded(), 2)
+	want(t, "gone", g.GoneFailed(), 2)
+	want(t, "close", g.Close(false), nil)
+}

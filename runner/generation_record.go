@@ -26,9 +26,13 @@ func (g *Generation) Of(it *spec.Item) Standing {
 	if g.Complete { // nothing was read
 		return Standing{Skip: true, Ended: true}
 	}
+	g.wasAsked = true
 	found := g.ended.look(id, it.Digest)
 	edited := found.standing == itemEdited
 	standing := Standing{Ended: found.standing != itemUnknown, Edited: edited, Skip: found.standing == itemSame}
+	if g.AgainOnly && found.standing != itemAgain {
+		standing.Skip = true
+	}
 	b, begun := g.begun[id]
 	if g.only != nil {
 		if !g.asked(id) {
@@ -42,7 +46,7 @@ func (g *Generation) Of(it *spec.Item) Standing {
 	switch again, ok := g.again[id]; {
 	case ok && !edited:
 		standing.Attempts, standing.Usage, standing.AnswersSince, standing.Duplicate = again.Attempts, again.Usage, again.AnswersSince, again.Duplicate
-	case !ok && edited && found.first:
+	case !ok && edited && found.first && !standing.Skip:
 		g.before.leaveOut(found.failed)
 	}
 	if begun && b.Digest != it.Digest && !b.Over && !standing.Skip {

@@ -28,6 +28,7 @@ type job struct {
 	noted      int // notes of the generation that were said
 	closed     bool
 	passed     *job // of an earlier date, of which nothing was left
+	againOnly  bool // of an earlier date that is complete, of which only what failed is run again
 }
 
 // jobs looks at all batches before the first one is run: what is wrong with
@@ -58,15 +59,15 @@ func (o *runOptions) jobs(file *spec.File, picked []*spec.Batch, began time.Time
 }
 
 // job looks at one batch. Where nothing is left of an earlier date, which a crash
-// has kept from being noted, or nothing of what is to be run again, it goes on to
-// today.
+// has kept from being noted, it goes on to today; but not with --retry-failed, which
+// begins nothing.
 func (o *runOptions) job(file *spec.File, b *spec.Batch, began time.Time, others []*job, std streams) (*job, schema.Problems, error) {
 	j, err := o.place(file, b, began)
 	if err != nil {
 		return nil, nil, err
 	}
 	problems, err := o.openJob(file, j, others, began, std)
-	today, all := began.Format(dateForm), o.limit == 0 && o.only == nil
+	today, all := began.Format(dateForm), o.limit == 0 && o.only == nil && !o.retries
 	if err != nil || len(problems) > 0 || j.date == today || !all || !j.nothingToDo() {
 		return j, problems, err
 	}
@@ -157,7 +158,7 @@ func (o *runOptions) openResults(file *spec.File, j *job, std streams) (err erro
 		Pipeline: file.Digest(b, file.Redactor), Source: source,
 		Fresh: o.fresh && !o.planning, AcceptChanged: o.acceptChanged,
 		RetryFailed: o.retries, RetryClasses: o.retriedClasses,
-		Only: o.only, Partial: o.limit > 0 || o.only != nil,
+		AgainOnly: j.againOnly, Only: o.only, Partial: o.limit > 0 || o.only != nil || j.againOnly,
 		Fsync: runner.Fsync(o.fsync), Redactor: file.Redactor, LookOnly: o.planning,
 	})
 	if err != nil {

@@ -19,17 +19,18 @@ type look struct {
 	edited   int // of these, have ended with other inputs
 	again    int // of these, have ended, and are run again
 	notAsked int // have not ended, and are not asked for now
-	gone     int // results of rows that are not there any more; 0 with --limit, as that is not known
+	gone     int // results of rows that are not there any more
 }
 
 // lookAt looks at what a batch is to run, and at what of its results stays.
 func (o *runOptions) lookAt(j *job, std streams) schema.Problems {
 	problems := o.scan(j, std)
 	if g := j.generation; g != nil {
-		j.plan.Before = g.Before() // now that the edited items are known
-		if j.look.known && o.limit == 0 {
+		if j.look.known {
+			g.KeepGone()
 			j.look.gone, j.plan.GoneFailed = g.Gone(), g.GoneFailed()
 		}
+		j.plan.Before = g.Before() // now that the edited items are known
 	}
 	return problems
 }
@@ -50,8 +51,9 @@ func (o *runOptions) scan(j *job, std streams) schema.Problems {
 	j.look.known = true
 	if j.resumes() || o.only != nil {
 		each = func(it *spec.Item) {
+			standing := j.plan.Past.Of(it) // also of those behind the limit: they are not gone
 			if o.limit == 0 || it.Index < o.limit {
-				j.look.add(j.plan.Past.Of(it))
+				j.look.add(standing)
 			}
 		}
 	}

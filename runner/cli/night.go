@@ -63,8 +63,8 @@ func (n *night) pass(j *job) error {
 	}
 	n.notice(n.std, j.standing())
 	tally := j.generation.Tally()
-	code := codeOf(runner.Outcome{}, tally.NotSucceeded()-j.generation.GoneFailed(), nil, exitOK)
-	return n.summaries.add(j, tally.Figures(), true, code, reasonOf(runner.Outcome{}, code, nil))
+	code := codeOf(runner.Outcome{}, tally.NotSucceeded()-j.plan.GoneFailed, nil, exitOK)
+	return n.summaries.add(j, tally.Figures(), true, code, reasonOf(runner.Outcome{}, j.plan.GoneFailed, code, nil))
 }
 
 // batchNames lists batches for a sentence that says what they are.
@@ -103,23 +103,24 @@ func (n *night) batch(ctx context.Context, j *job) (code int, err error) {
 func (n *night) judge(ctx context.Context, j *job, outcome runner.Outcome, tally *runner.Tally, err error) (int, error) {
 	if source, ok := errors.AsType[*runner.SourceError](err); ok {
 		err = schema.Problems{j.batch.SourceProblem(source.Err)}
-	} else if err == nil && !outcome.Left && tally.Items == 0 && n.only == nil {
+	} else if err == nil && !outcome.Left && n.only == nil && (tally.Items == 0 || !j.look.known && j.generation != nil && !j.generation.Asked()) {
 		err = schema.Problems{j.batch.Empty()}
 	}
-	complete := err == nil && !outcome.Left && n.limit == 0 && n.only == nil
-	failed := tally.NotSucceeded()
-	if complete && j.generation != nil {
-		failed -= j.generation.GoneFailed() // nobody can mend those
-	}
+	complete := err == nil && !outcome.Left && n.limit == 0 && n.only == nil && !j.againOnly
+	failed := tally.NotSucceeded() - j.plan.GoneFailed // which nobody can mend
 	code := codeOf(outcome, failed, err, interruptCode(ctx))
 	if outcome.Cause != nil && err == nil {
 		err = fmt.Errorf("batch %s: all runs failed alike, so no more are started: %w; %s", j.batch.Name, outcome.Cause, whatToMend[outcome.Stopped])
 	}
 	complete = complete || j.generation != nil && j.generation.Whole()
 	if today := n.began.Format(dateForm); complete && j.dated && j.date != today {
-		n.say(n.std, fmt.Sprintf("%s: %s is complete now, and %s is not begun; run again to begin it", j.batch.Name, j.date, today))
+		how := "run again"
+		if n.retries {
+			how = "run without --retry-failed"
+		}
+		n.say(n.std, fmt.Sprintf("%s: %s is complete now, and %s is not begun; %s to begin it", j.batch.Name, j.date, today, how))
 	}
-	if summaryErr := n.summaries.add(j, tally.Figures(), complete, code, reasonOf(outcome, code, err)); err == nil && summaryErr != nil {
+	if summaryErr := n.summaries.add(j, tally.Figures(), complete, code, reasonOf(outcome, j.plan.GoneFailed, code, err)); err == nil && summaryErr != nil {
 		return gravest(code, exitResults), summaryErr
 	}
 	return code, err

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"time"
 
@@ -62,6 +63,7 @@ func (o *runOptions) placeDated(file *spec.File, b *spec.Batch, j *job) error {
 		return err
 	}
 	if _, err := os.Stat(current.Results); unfinished || o.retries && err == nil {
+		j.againOnly = !unfinished && current.Date != j.date // rows that are new, or other ones now, are today's
 		j.path, j.date = current.Results, current.Date
 	}
 	return nil
@@ -90,15 +92,21 @@ func (o *runOptions) checkPlace(file *spec.File, path string) error {
 // checkSummary refuses a summary that would be written over results, what stands
 // beside them, or what the batches read.
 func (o *runOptions) checkSummary(file *spec.File, jobs []*job) error {
-	var taken []string
-	for _, j := range jobs {
+	places := slices.Clone(jobs)
+	for _, b := range file.Batches { // also of those that are not run now
+		places = append(places, o.placeAt(file, b, time.Now().Format(dateForm)))
+	}
+	taken := append(file.Reads(), o.envFiles...)
+	for _, j := range places {
 		if j.path != "-" {
 			taken = append(taken, j.path, j.path+".journal", j.path+".retry", j.path+".lock")
 		}
 	}
-	taken = append(append(taken, file.Reads()...), o.envFiles...)
 	for _, j := range jobs {
 		path := j.summaryPath(o.summary)
+		if info, err := os.Stat(path); err == nil && (info.IsDir() || info.Mode()&os.ModeNamedPipe != 0) {
+			return fmt.Errorf("the summary cannot be written to %s, which is no file; choose another path with --summary", path)
+		}
 		if other := samePath(path, taken); path != "" && other != "" {
 			return fmt.Errorf("the summary %s would be written over %s; choose another path with --summary", path, other)
 		}

@@ -90,7 +90,7 @@ func (r *summaries) add(j *job, figures runner.Figures, complete bool, code int,
 }
 
 // reasonOf says why a batch ended with its exit code.
-func reasonOf(outcome runner.Outcome, code int, err error) string {
+func reasonOf(outcome runner.Outcome, goneFailed, code int, err error) string {
 	switch {
 	case err != nil:
 		return err.Error()
@@ -102,6 +102,8 @@ func reasonOf(outcome runner.Outcome, code int, err error) string {
 		return "stopped: " + string(outcome.Stopped)
 	case code == exitItems:
 		return "some items did not succeed"
+	case goneFailed > 0:
+		return fmt.Sprintf("all items succeeded; %d %s that did not %s of rows that are gone", goneFailed, plural(goneFailed, "result", "results"), plural(goneFailed, "is", "are"))
 	}
 	return "all items succeeded"
 }
