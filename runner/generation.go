@@ -184,7 +184,7 @@ func Unfinished(results string) (bool, error) {
 	state, err := readJournal(journalPath(results))
 	switch {
 	case err == nil:
-		return state.Complete == nil && !state.Header.Partial, nil
+		return state.Complete == nil && !state.Header.Ended && !state.Header.Partial, nil
 	case !errors.Is(err, fs.ErrNotExist) && !errors.Is(err, errJournalDamaged):
 		return false, err
 	}

@@ -32,7 +32,7 @@ func (g *Generation) Begin() error {
 	}
 	header := journalHeader{
 		Generation: g.ID, Batch: g.Batch, Date: g.Date, Pipeline: g.Pipeline, StartedAt: g.StartedAt,
-		Partial: g.Partial && (g.header.Partial || !g.had && g.tally.Items == 0), Fresh: g.Fresh || g.header.Fresh,
+		Partial: g.Partial && (g.header.Partial || !g.had && g.tally.Items == 0), Fresh: g.Fresh || g.header.Fresh, Ended: g.AgainOnly,
 	}
 	begun := make([]Begun, 0, len(g.begun))
 	for _, b := range g.begun {
@@ -65,8 +65,9 @@ func (g *Generation) Close(whole bool) error {
 		return g.note(whole)
 	}
 	err := g.closeFiles()
-	if errors.Is(err, errTouched) || errors.Is(g.results.failed, errTouched) {
+	if errors.Is(err, errTouched) || g.touched() {
 		_, _ = g.takeAll(nil) // nobody is to be told of what is lost
+		return err            // what is there now is another's
 	}
 	if err == nil && g.replacing != nil {
 		err = g.join()
@@ -78,6 +79,11 @@ func (g *Generation) Close(whole bool) error {
 		err = g.complete()
 	}
 	return err
+}
+
+// touched tells whether it was said already that a file is not ours any more.
+func (g *Generation) touched() bool {
+	return errors.Is(g.results.failed, errTouched) || g.replacing != nil && errors.Is(g.replacing.failed, errTouched)
 }
 
 // closeFiles gives the first error, having closed all of them.

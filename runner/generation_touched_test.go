@@ -108,3 +108,27 @@ func TestNewFolders(t *testing.T) {
 		want(t, "close", g.Close(false), nil)
 	}
 }
+
+// TestResultsThatOthersTouchMeanwhile: what is there then stays, and nothing is
+// joined to it.
+func TestResultsThatOthersTouchMeanwhile(t *testing.T) {
+	for _, rows := range []string{"c", "b c"} { // b has a line already
+		o := nightly(t)
+		invoke(t, o, "a b!x")
+		o.Source, o.RetryFailed, o.Fsync = "s2", true, FsyncEach
+		g := mustOpen(t, o)
+		want(t, "begin", g.Begin(), nil)
+		const other = "another's\n"
+		if err := ReplaceFile(o.Path, text(other)); err != nil {
+			t.Fatal(err)
+		}
+		for name := range strings.FieldsSeq(rows) {
+			g.Record(row(name).result(g, Standing{}))
+		}
+		_, err := g.Commit()
+		want(t, "touched", errors.Is(err, errTouched), true)
+		want(t, "close", g.Close(false), nil) // it was said
+		want(t, "what is there", contents(t, o.Path), other)
+		want(t, "complete", isComplete(t, o.Path), false)
+	}
+}

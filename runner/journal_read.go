@@ -21,6 +21,7 @@ type journalHeader struct {
 	Pipeline   string    `json:"pipeline"` // its digest
 	Partial    bool      `json:"partial"`
 	Fresh      bool      `json:"fresh"`
+	Ended      bool      `json:"ended,omitempty"` // it was complete, and only what failed is run again
 	StartedAt  time.Time `json:"started_at"`
 }
 

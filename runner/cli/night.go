@@ -107,6 +107,9 @@ func (n *night) judge(ctx context.Context, j *job, outcome runner.Outcome, tally
 		err = schema.Problems{j.batch.Empty()}
 	}
 	complete := err == nil && !outcome.Left && n.limit == 0 && n.only == nil && !j.againOnly
+	if complete && !j.look.known && j.generation != nil { // of a stream, which was read now
+		j.plan.GoneFailed = j.generation.GoneFailed()
+	}
 	failed := tally.NotSucceeded() - j.plan.GoneFailed // which nobody can mend
 	code := codeOf(outcome, failed, err, interruptCode(ctx))
 	if outcome.Cause != nil && err == nil {
