@@ -53,8 +53,6 @@ type endedItem struct {
 
 func newEndedItems() *endedItems { return &endedItems{seed: maphash.MakeSeed()} }
 
-func (e *endedItems) len() int { return e.items }
-
 // unmet counts the ended items that no look asked for: those whose rows are gone.
 func (e *endedItems) unmet() int { return e.items - e.met }
 

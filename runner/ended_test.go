@@ -52,8 +52,8 @@ func TestEndedItemsAgainstMap(t *testing.T) {
 						}
 					}
 				}
-				if ended.len() != len(model) || ended.unmet() != unmet || ended.unmetFailed() != failed {
-					t.Fatalf("%d items, %d of them unmet, %d failed; want %d, %d and %d", ended.len(), ended.unmet(), ended.unmetFailed(), len(model), unmet, failed)
+				if ended.items != len(model) || ended.unmet() != unmet || ended.unmetFailed() != failed {
+					t.Fatalf("%d items, %d of them unmet, %d failed; want %d, %d and %d", ended.items, ended.unmet(), ended.unmetFailed(), len(model), unmet, failed)
 				}
 			},
 		})
@@ -67,7 +67,7 @@ func TestManyEndedItems(t *testing.T) {
 	for i := range items {
 		ended.add(id(i), id(i+1), i%3 == 0, false)
 	}
-	want(t, "items", ended.len(), items)
+	want(t, "items", ended.items, items)
 	for i := range items {
 		wanted, digest := itemSame, id(i+1)
 		if i%3 == 0 {

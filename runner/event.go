@@ -139,8 +139,6 @@ func (s *stream) deliver(batch []sentEvent, recorder Recorder, redactor *spec.Re
 	return err
 }
 
-func (s *stream) emit(e Event) { s.send(sentEvent{Event: e}) }
-
 func (s *stream) send(e sentEvent) { s.events <- e }
 
 // close waits until every event has been handled.

@@ -21,7 +21,7 @@ func TestResultsThatArriveTogetherAreCommittedTogether(t *testing.T) {
 		m := &memory{block: make(chan struct{})}
 		s := newStream(m, nil, []Sink{m}, func(err error) { t.Error(err) })
 		for i := range 101 {
-			s.emit(finishedEvent(fmt.Sprint(i)))
+			s.send(sentEvent{Event: finishedEvent(fmt.Sprint(i))})
 			synctest.Wait() // the first one is at Commit, or the others are queued
 		}
 		m.block <- struct{}{}
@@ -47,7 +47,7 @@ func TestCommitIsBounded(t *testing.T) {
 		s := newStream(m, nil, nil, func(err error) { t.Error(err) })
 		go func() {
 			for i := range 2 * maxCommit {
-				s.emit(finishedEvent(fmt.Sprint(i)))
+				s.send(sentEvent{Event: finishedEvent(fmt.Sprint(i))})
 			}
 		}()
 		synctest.Wait()
@@ -66,7 +66,7 @@ func TestCommitIsBounded(t *testing.T) {
 func TestNothingIsCommittedWithoutResults(t *testing.T) {
 	m := &memory{}
 	s := newStream(m, nil, []Sink{m}, func(err error) { t.Error(err) })
-	s.emit(Event{Kind: Started, ID: "a"})
+	s.send(sentEvent{Event: Event{Kind: Started, ID: "a"}})
 	_ = s.close()
 	want(t, "commits", len(m.commits), 0)
 	want(t, "events", len(m.events), 1)

@@ -241,8 +241,8 @@ func BenchmarkResume(b *testing.B) {
 					}
 					return true
 				})
-				if err != nil || part == "all" && (tally.Items != items || ended.len() != items) {
-					b.Fatal(fmt.Sprint(err, tally.Items, ended.len()))
+				if err != nil || part == "all" && (tally.Items != items || ended.items != items) {
+					b.Fatal(fmt.Sprint(err, tally.Items, ended.items))
 				}
 			}
 			b.ReportMetric(b.Elapsed().Seconds()/float64(b.N), "s/million-lines")
