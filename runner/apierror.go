@@ -16,7 +16,8 @@ type APIError struct {
 	Message    string        // in the words of the one who answered
 	RetryAfter time.Duration // how long it asks to be left alone; 0: it does not say
 	Limits     Limits
-	Account    bool // the key, or the account behind it, is the matter, whatever the status says: not to be tried again
+	Account    bool   // the key, or the account behind it, is the matter, whatever the status says: not to be tried again
+	Raw        []byte // the body of the answer, at most 64 KB and without the key; nil: it is not kept
 }
 
 // Limits is what a refusal says is too much.

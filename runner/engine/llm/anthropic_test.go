@@ -8,6 +8,8 @@ import (
 	"net/http"
 	"strings"
 	"testing"
+
+	"nightshift/runner"
 )
 
 // event is one event of a streamed message.
@@ -232,7 +234,7 @@ func TestMessageStreams(t *testing.T) {
 			a, err := newClient(t, Options{}).Ask(t.Context(), r, Call{Text: func(piece string) { pieces = append(pieces, piece) }})
 			want(t, "pieces", pieces, test.pieces)
 			want(t, "answer", a, test.want)
-			if message := strings.ReplaceAll(test.err, "HOST", endpoint(s.url)); !strings.HasPrefix(fmt.Sprint(err), cmp.Or(message, "<nil>")) {
+			if message := strings.ReplaceAll(test.err, "HOST", runner.Endpoint(s.url)); !strings.HasPrefix(fmt.Sprint(err), cmp.Or(message, "<nil>")) {
 				t.Errorf("error: %v\n want: %s", err, message)
 			}
 		})

@@ -253,9 +253,9 @@ func (c *Client) limiter(at place) *runner.Limiter {
 		l = runner.NewLimiter()
 		l.OnChange = func(s runner.LimiterState) {
 			if s == (runner.LimiterState{}) {
-				c.log(fmt.Sprintf("calls of %s at %s go at full speed again", at.model, endpoint(at.url)))
+				c.log(fmt.Sprintf("calls of %s at %s go at full speed again", at.model, runner.Endpoint(at.url)))
 			} else {
-				c.log(fmt.Sprintf("too many calls of %s at %s are refused (429): slowed to %v", at.model, endpoint(at.url), s))
+				c.log(fmt.Sprintf("too many calls of %s at %s are refused (429): slowed to %v", at.model, runner.Endpoint(at.url), s))
 			}
 		}
 		c.limiters[at] = l

@@ -320,7 +320,7 @@ func TestAskIsHeldBack(t *testing.T) {
 		t.Errorf("error %v, want to be held back", err)
 	}
 	want(t, "requests of a call that was held back", len(s.requests())-before, 0)
-	if len(lines) == 0 || !strings.HasPrefix(lines[0], "too many calls of m at "+endpoint(s.url)+"/v1/chat/completions are refused (429): slowed to ") {
+	if len(lines) == 0 || !strings.HasPrefix(lines[0], "too many calls of m at "+runner.Endpoint(s.url)+"/v1/chat/completions are refused (429): slowed to ") {
 		t.Errorf("lines %q", lines)
 	}
 	for what, change := range map[string]func(*Request){

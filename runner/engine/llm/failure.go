@@ -6,16 +6,11 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"net"
 	"net/http"
-	"net/url"
-	"os"
 	"strings"
 	"time"
-	"unicode"
 
 	"nightshift/runner"
-	"nightshift/schema"
 )
 
 // BadAnswer says that a model answered, but not what was asked for. The call
@@ -33,15 +28,12 @@ func (e *BadAnswer) Class() string { return "bad_answer" }
 const (
 	maxAnswer  = 32 << 20
 	maxStream  = 8 * maxAnswer // events wrap every word of an answer in hundreds of bytes
-	maxRefusal = 64 << 10
-	maxMessage = 300 // characters
+	maxMessage = 300           // characters
 )
 
-// Limits on how long a body is waited for.
-const (
-	refusalWait = 2 * time.Second  // for the whole of it: its status says most
-	maxSilence  = 10 * time.Minute // in a stream, which says every few seconds that it is alive
-)
+// maxSilence is the longest time in which nothing may come of a stream, which says
+// every few seconds that it is alive.
+const maxSilence = 10 * time.Minute
 
 // send makes the HTTP call for an SDK, of which it is a middleware. What fails
 // comes back as one of runner's errors: the SDKs' own keep too little of it.
@@ -51,10 +43,7 @@ func (w *wire) send(req *http.Request, next func(*http.Request) (*http.Response,
 		return nil, w.broken(err, false)
 	}
 	if resp.StatusCode < 200 || resp.StatusCode > 299 {
-		defer resp.Body.Close()
-		late := time.AfterFunc(refusalWait, func() { _ = resp.Body.Close() })
-		body, _ := io.ReadAll(io.LimitReader(resp.Body, maxRefusal)) // what there is of it
-		late.Stop()
+		body, _ := runner.ReadRefusedBody(resp.Body) // what there is of it
 		return nil, w.refusal(resp.StatusCode, resp.Header, body)
 	}
 	body := &answerBody{ReadCloser: resp.Body, wire: w, left: maxAnswer}
@@ -78,7 +67,7 @@ func (b *answerBody) Read(p []byte) (int, error) {
 	if b.end != nil {
 		return 0, b.end
 	}
-	n, err := b.wait(p)
+	n, err := runner.ReadWithin(b.ReadCloser, p, b.silence)
 	b.left -= int64(n)
 	switch {
 	case b.left < 0:
@@ -89,19 +78,6 @@ func (b *answerBody) Read(p []byte) (int, error) {
 		b.end = b.wire.broken(err, true)
 	}
 	return n, b.end
-}
-
-// wait reads, and gives up where nothing comes for too long.
-func (b *answerBody) wait(p []byte) (int, error) {
-	if b.silence == 0 {
-		return b.ReadCloser.Read(p)
-	}
-	late := time.AfterFunc(b.silence, func() { _ = b.ReadCloser.Close() })
-	n, err := b.ReadCloser.Read(p)
-	if !late.Stop() && err != nil {
-		err = fmt.Errorf("nothing came for %v: %w", b.silence, os.ErrDeadlineExceeded)
-	}
-	return n, err
 }
 
 // Close reads what little may follow the last event of a stream: else the
@@ -140,41 +116,11 @@ func (w *wire) failure(ctx context.Context, err error, told bool) error {
 
 // broken says that there is no answer, or that it ended too early.
 func (w *wire) broken(err error, began bool) *runner.ConnectionError {
-	if u, ok := errors.AsType[*url.Error](err); ok {
-		err = u.Err // the rest is said by the ConnectionError
+	within := w.http.Timeout
+	if !began {
+		within = min(answerWait, within)
 	}
-	timeout, ok := errors.AsType[net.Error](err)
-	e := &runner.ConnectionError{
-		Method: http.MethodPost, Endpoint: endpoint(w.url), Timeout: ok && timeout.Timeout(), Began: began, Unsent: !began && unsent(err), Err: err,
-	}
-	ended := errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF)
-	late := errors.Is(err, context.DeadlineExceeded) && !e.Unsent // of the HTTP client: that of the caller is told as it is
-	switch {
-	case ended && began:
-		e.Err = errors.New("the answer broke off")
-	case ended:
-		e.Err = errors.New("the connection was closed without an answer")
-	case late && began:
-		e.Err = fmt.Errorf("the answer was not whole within %v", w.http.Timeout)
-	case late:
-		e.Err = fmt.Errorf("no answer within %v", min(answerWait, w.http.Timeout))
-	}
-	return e
-}
-
-// unsent tells whether there was not even a connection.
-func unsent(err error) bool {
-	if _, ok := errors.AsType[*net.DNSError](err); ok {
-		return true
-	}
-	op, ok := errors.AsType[*net.OpError](err)
-	return ok && (op.Op == "dial" || unsent(op.Err)) // to a proxy, it is within another
-}
-
-// endpoint is what messages show of a URL: host and path.
-func endpoint(url string) string {
-	_, rest, _ := strings.Cut(url, "://")
-	return rest
+	return runner.NewConnectionError(http.MethodPost, runner.Endpoint(w.url), err, began, within)
 }
 
 // minKey is how long a key is at least; a shorter one is a placeholder, such as
@@ -186,12 +132,5 @@ func (w *wire) quote(words string) string {
 	if len(w.key) >= minKey {
 		words = strings.ReplaceAll(words, w.key, "***")
 	}
-	words = strings.Map(func(r rune) rune {
-		if unicode.IsControl(r) || unicode.Is(unicode.Cf, r) { // of terminals, and of the direction of text
-			return ' '
-		}
-		return r
-	}, strings.ToValidUTF8(words, "\uFFFD"))
-	words = strings.Join(strings.Fields(words), " ")
-	return schema.Shorten(words, maxMessage)
+	return runner.Quote(words)
 }

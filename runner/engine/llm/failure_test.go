@@ -166,53 +166,13 @@ func TestRefusals(t *testing.T) {
 					}
 					wanted := test.want
 					wanted.StatusCode, wanted.Method = test.status, "POST"
-					wanted.Endpoint = endpoint(s.url) + map[string]string{"openai": "/v1/chat/completions", "anthropic": "/v1/messages"}[provider]
+					wanted.Endpoint = runner.Endpoint(s.url) + map[string]string{"openai": "/v1/chat/completions", "anthropic": "/v1/messages"}[provider]
 					want(t, provider, *got, wanted)
 				}
 			}
 			want(t, "requests", len(s.requests()), 4)
 		})
 	}
-}
-
-func TestRetryAfter(t *testing.T) {
-	t.Parallel()
-	synctest.Test(t, func(t *testing.T) { // the clock stands still
-		now := time.Now()
-		for _, test := range []struct {
-			header map[string]string
-			delay  string
-			want   time.Duration
-		}{
-			{header: nil},
-			{header: map[string]string{"Retry-After": "12"}, want: 12 * time.Second},
-			{header: map[string]string{"Retry-After": "0.5"}, want: 500 * time.Millisecond},
-			{header: map[string]string{"Retry-After": "0"}},
-			{header: map[string]string{"Retry-After": "-3"}},
-			{header: map[string]string{"Retry-After": "90000"}}, // more than a day
-			{header: map[string]string{"Retry-After": "1e300"}},
-			{header: map[string]string{"Retry-After": "99999999999999999999"}},
-			{header: map[string]string{"Retry-After": "NaN"}},
-			{header: map[string]string{"Retry-After": "Inf"}},
-			{header: map[string]string{"Retry-After": "soon"}},
-			{header: map[string]string{"Retry-After": now.Add(time.Minute).UTC().Format(http.TimeFormat)}, want: time.Minute},
-			{header: map[string]string{"Retry-After": now.Add(-time.Minute).UTC().Format(http.TimeFormat)}},
-			{header: map[string]string{"Retry-After-Ms": "1500", "Retry-After": "2"}, want: 1500 * time.Millisecond},
-			{header: map[string]string{"Retry-After-Ms": "-1", "Retry-After": "2"}, want: 2 * time.Second},
-			{delay: "19.5s", want: 19500 * time.Millisecond},
-			{header: map[string]string{"Retry-After": "2"}, delay: "19s", want: 2 * time.Second},
-			{header: map[string]string{"X-Ratelimit-Remaining-Requests": "0", "X-Ratelimit-Reset-Requests": "6m0s", "X-Ratelimit-Remaining-Tokens": "9", "X-Ratelimit-Reset-Tokens": "7m"}, want: 6 * time.Minute},
-			{header: map[string]string{"X-Ratelimit-Remaining-Requests": "0", "X-Ratelimit-Reset-Requests": "1s", "X-Ratelimit-Remaining-Tokens": "0", "X-Ratelimit-Reset-Tokens": "88ms"}, want: time.Second},
-			{header: map[string]string{"X-Ratelimit-Reset-Requests": "1s"}},
-			{header: map[string]string{"Anthropic-Ratelimit-Input-Tokens-Remaining": "0", "Anthropic-Ratelimit-Input-Tokens-Reset": now.Add(30 * time.Second).UTC().Format(time.RFC3339)}, want: 30 * time.Second},
-		} {
-			h := http.Header{}
-			for name, value := range test.header {
-				h.Set(name, value)
-			}
-			want(t, fmt.Sprint(test.header, test.delay), retryAfter(h, test.delay), test.want)
-		}
-	})
 }
 
 // What is no answer at all, or not a whole one.
@@ -373,7 +333,7 @@ func TestCallsAreBounded(t *testing.T) {
 
 func TestAnswerThatIsTooLong(t *testing.T) {
 	t.Parallel()
-	w := &wire{url: "http://h/p"}
+	w := &wire{url: "http://h/p", http: http.DefaultClient}
 	read := func(most int64) (string, error) {
 		body, err := io.ReadAll(&answerBody{ReadCloser: io.NopCloser(strings.NewReader("12345")), wire: w, left: most})
 		return string(body), err
@@ -410,7 +370,7 @@ func TestRefusalThatDoesNotEnd(t *testing.T) {
 			body, provider := io.Pipe()
 			go io.WriteString(provider, said)
 			began := time.Now()
-			_, err := (&wire{url: "http://h/p"}).send(nil, func(*http.Request) (*http.Response, error) {
+			_, err := (&wire{url: "http://h/p", http: http.DefaultClient}).send(nil, func(*http.Request) (*http.Response, error) {
 				return &http.Response{StatusCode: http.StatusTooManyRequests, Header: http.Header{"Retry-After": {"7"}}, Body: body}, nil
 			})
 			e, ok := errors.AsType[*runner.APIError](err)
@@ -436,7 +396,7 @@ func TestStreamThatFallsSilent(t *testing.T) {
 				provider.Close()
 			}()
 			began := time.Now()
-			resp, err := (&wire{url: "http://h/p"}).send(nil, func(*http.Request) (*http.Response, error) {
+			resp, err := (&wire{url: "http://h/p", http: http.DefaultClient}).send(nil, func(*http.Request) (*http.Response, error) {
 				return &http.Response{StatusCode: http.StatusOK, Header: http.Header{"Content-Type": {kind}}, Body: body}, nil
 			})
 			if err != nil {
@@ -490,7 +450,7 @@ func TestSilentConnection(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		body := &answerBody{ReadCloser: resp.Body, wire: &wire{url: s.url}, left: maxStream, silence: 50 * time.Millisecond}
+		body := &answerBody{ReadCloser: resp.Body, wire: &wire{url: s.url, http: c.http}, left: maxStream, silence: 50 * time.Millisecond}
 		text, err := io.ReadAll(body)
 		body.Close()
 		want(t, "text", string(text), "data: 1\n\n")

@@ -7,6 +7,8 @@ import (
 	"net/http"
 	"strings"
 	"testing"
+
+	"nightshift/runner"
 )
 
 // decoded is JSON as Go values, for comparison.
@@ -233,7 +235,7 @@ func TestChatStreams(t *testing.T) {
 			want(t, "pieces", pieces, test.pieces)
 			want(t, "answer", a, test.want)
 			if test.err != "" {
-				wantError(t, "error", err, strings.ReplaceAll(test.err, "HOST", endpoint(s.url)))
+				wantError(t, "error", err, strings.ReplaceAll(test.err, "HOST", runner.Endpoint(s.url)))
 			} else if err != nil {
 				t.Error(err)
 			}
@@ -280,5 +282,5 @@ func TestChatErrorWithStatus200(t *testing.T) {
 		reply(w, `{"id": "x", "error": {"message": "the model is overloaded", "code": 503}}`)
 	})
 	_, err := newClient(t, Options{}).Ask(t.Context(), s.at("custom"), Call{})
-	wantError(t, "error", err, "POST "+endpoint(s.url)+"/v1/chat/completions answered 503 Service Unavailable: the model is overloaded")
+	wantError(t, "error", err, "POST "+runner.Endpoint(s.url)+"/v1/chat/completions answered 503 Service Unavailable: the model is overloaded")
 }

@@ -315,7 +315,7 @@ func TestSchemaInWords(t *testing.T) {
 			other.Model = "n"
 			ask("another model", c, other, 2, false)
 			want(t, "checks", checked, 5)
-			host := endpoint(s.url) + strings.TrimPrefix(s.requests()[0].path, "POST ")
+			host := runner.Endpoint(s.url) + strings.TrimPrefix(s.requests()[0].path, "POST ")
 			want(t, "lines", lines, []string{
 				"m does not take a JSON Schema, and is told it in words from now on: POST " + host + " answered " + fmt.Sprint(test.status, " ", http.StatusText(test.status)) + ": " + test.message,
 				"n does not take a JSON Schema, and is told it in words from now on: POST " + host + " answered " + fmt.Sprint(test.status, " ", http.StatusText(test.status)) + ": " + test.message,
