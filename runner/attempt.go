@@ -7,8 +7,11 @@ import (
 	"time"
 )
 
-// terminateWithin bounds the call that terminates a run.
-const terminateWithin = 10 * time.Second
+// terminateWithin bounds the calls that terminate a run.
+const (
+	terminateWithin = 10 * time.Second
+	terminatePause  = 500 * time.Millisecond // at first, between two tries
+)
 
 // attempt goes on with a task, from the step that it is at, until it ends in a
 // result, a place in the parked queue or, when the batch was interrupted, neither.
@@ -44,11 +47,26 @@ func (r *run) within(ctx context.Context, t *task, work func(ctx context.Context
 		r.interrupt(ctx, t)
 		return false
 	case timedOut:
-		err := fmt.Errorf("%w of %v and %s", errTimeout, r.Timeout, endedBy(terminate(ctx, r.backend, t.handle)))
-		r.end(t, err, Result{Status: TimedOut, Error: &ErrorInfo{Class: classTimedOut, Message: err.Error()}, Usage: r.usageOf(ctx, t.handle)})
+		how, usage := r.endEarly(ctx, t.handle)
+		err := fmt.Errorf("%w of %v and %s", errTimeout, r.Timeout, how)
+		r.end(t, err, Result{Status: TimedOut, Error: &ErrorInfo{Class: classTimedOut, Message: err.Error()}, Usage: usage})
 		return false
 	}
 	return true
+}
+
+// endEarly terminates a run, and says what that has come to, and what the run took;
+// nil where the backend does not tell.
+func (r *run) endEarly(ctx context.Context, h Handle) (how string, usage *Usage) {
+	err := r.terminate(ctx, h)
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), terminateWithin)
+	defer cancel()
+	r.budget.take()
+	status, unknown := r.backend.Status(ctx, h)
+	if !isGone(err) && unknown == nil && status.State.Ended() {
+		return "has ended since", status.Usage
+	}
+	return endedBy(err), status.Usage
 }
 
 // endedBy says what a call that was to terminate a run has come to.
@@ -57,6 +75,12 @@ func endedBy(err error) string {
 		return "was terminated"
 	}
 	return "may go on, as it could not be terminated: " + err.Error()
+}
+
+// terminate ends a run early. The call is counted, but does not wait.
+func (r *run) terminate(ctx context.Context, h Handle) error {
+	r.budget.take()
+	return terminate(ctx, r.backend, h)
 }
 
 // resume goes on with a suspended run.
@@ -124,13 +148,13 @@ func (r *run) judge(ctx context.Context, t *task, status Status, err error) {
 	result := Result{Status: Failed, Usage: status.Usage}
 	switch {
 	case err != nil: // it is lost sight of, and must not go on for ever
-		err = fmt.Errorf("%w; the run %s", err, endedBy(terminate(ctx, r.backend, t.handle)))
+		err = fmt.Errorf("%w; the run %s", err, endedBy(r.terminate(ctx, t.handle)))
 		result.Error = describe(err, classStatus)
 	case status.Suspended != nil:
 		if err = r.suspended(t, *status.Suspended, status.Usage); err == nil {
 			return
 		}
-		_ = terminate(ctx, r.backend, t.handle)
+		_ = r.terminate(ctx, t.handle)
 		result.Error = describe(err, classRun)
 	case status.State == Succeeded:
 		result.Status, result.Outputs = Succeeded, status.Outputs
@@ -160,21 +184,6 @@ func (r *run) suspended(t *task, s Suspension, paid *Usage) error {
 	return r.park(t, s)
 }
 
-// usageOf asks what a run took that was terminated; nil where the backend does
-// not tell.
-func (r *run) usageOf(ctx context.Context, h Handle) *Usage {
-	if h.TaskID == "" {
-		return nil
-	}
-	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), terminateWithin)
-	defer cancel()
-	status, err := r.backend.Status(ctx, h)
-	if err != nil {
-		return nil
-	}
-	return status.Usage
-}
-
 // interrupt ends the work on a task because the whole batch ends now. Its run is
 // terminated, unless it is to be left going. Its item gets no result: it has not
 // ended, and is to be run again.
@@ -189,7 +198,7 @@ func (r *run) interrupt(ctx context.Context, t *task) {
 		return
 	}
 	r.interrupted.Add(1)
-	if isGone(terminate(ctx, r.backend, t.handle)) {
+	if isGone(r.terminate(ctx, t.handle)) {
 		r.over(t)
 	}
 }

@@ -70,12 +70,16 @@ type Chunk struct {
 type Inputs = map[string]any
 
 // SaveOptions say how a pipeline is saved.
-type SaveOptions struct{}
+type SaveOptions struct {
+	LookOnly bool // nothing is written: what would become of a save is told
+}
 
-// Saved is what became of a save.
+// Saved is what became of a save, or would.
 type Saved struct {
-	PipelineID string
+	PipelineID string // "" where it is not there yet
 	Action     SaveAction
+	Changes    []string // what is written, a line each; nil where nothing is, or all is new
+	Others     []string // ids of other pipelines of that name, which are left alone
 }
 
 // SaveAction is what a save did.

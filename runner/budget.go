@@ -34,6 +34,13 @@ func (b *budget) wait(ctx context.Context) error {
 	return nil
 }
 
+// take counts a call that cannot wait; those after it do for that.
+func (b *budget) take() {
+	if b != nil {
+		b.rate.Reserve()
+	}
+}
+
 // sleep waits for so long, or until ctx is done, whose error it gives.
 func sleep(ctx context.Context, pause time.Duration) error {
 	if pause <= 0 {

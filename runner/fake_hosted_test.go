@@ -32,9 +32,11 @@ func unanswered() *ConnectionError {
 //	start=gone gone504        the call is lost, and there is no run
 //	start=unsent start=503    there is no run
 //	start=429 start=429/10s   nor there; with that Retry-After
+//	start=slow/3s             a run is started, but the answer takes that long
 //	start=ok                  nothing is wrong
 //
-// words of Find are find=503, find=429, find=401 and find=ok.
+// words of Find are find=503, find=429, find=401 and find=ok, of Terminate
+// term=503, term=429/5s, term=400 (there is no such run, any more) and term=ok.
 type hosted struct {
 	*fake
 	more *hostedMore
@@ -86,6 +88,11 @@ func (h hosted) Start(ctx context.Context, pipelineID string, in Inputs, opts St
 	h.more.mu.Lock()
 	h.more.find[opts.TraceID] = id + " " + script
 	h.more.mu.Unlock()
+	if slow, ok := strings.CutPrefix(trouble, "slow/"); ok {
+		if err := sleep(ctx, duration(slow)); err != nil {
+			return Handle{}, err
+		}
+	}
 	err := startTrouble(trouble)
 	lost := strings.HasPrefix(trouble, "lost")
 	if err != nil && !lost {
@@ -94,7 +101,7 @@ func (h hosted) Start(ctx context.Context, pipelineID string, in Inputs, opts St
 	}
 	var words []string
 	for word := range strings.FieldsSeq(script) {
-		if !strings.HasPrefix(word, "start=") && !strings.HasPrefix(word, "find=") {
+		if !strings.HasPrefix(word, "start=") && !strings.HasPrefix(word, "find=") && !strings.HasPrefix(word, "term=") {
 			words = append(words, word)
 		}
 	}
@@ -131,6 +138,8 @@ func startTrouble(trouble string) error {
 		return err
 	case "503":
 		return answered(503, "busy")
+	case "400":
+		return answered(400, "the run has ended")
 	case "401":
 		return answered(401, "no such key")
 	case "429":
@@ -172,6 +181,17 @@ func (h hosted) Status(ctx context.Context, handle Handle) (Status, error) {
 		return Status{}, answered(404, "no such run")
 	}
 	return h.fake.Status(ctx, handle)
+}
+
+func (h hosted) Terminate(ctx context.Context, handle Handle) error {
+	h.more.mu.Lock()
+	id, script, _ := strings.Cut(h.more.find[handle.TraceID], " ")
+	h.more.mu.Unlock()
+	if err := startTrouble(h.more.word("term", id, script)); err != nil {
+		h.called("terminate", id)
+		return err
+	}
+	return h.fake.Terminate(ctx, handle)
 }
 
 // ledger is a Journal, and the Past of the invocation after it.

@@ -24,7 +24,7 @@ type orphans struct {
 }
 
 // end begins to terminate runs, several at once, beside everything else.
-func (o *orphans) end(ctx context.Context, backend Backend, runs []Begun) {
+func (o *orphans) end(ctx context.Context, terminate func(context.Context, Handle) error, runs []Begun) {
 	ctx, cancel := context.WithTimeout(ctx, orphansWithin)
 	o.group.Go(func() error {
 		defer cancel()
@@ -32,7 +32,7 @@ func (o *orphans) end(ctx context.Context, backend Backend, runs []Begun) {
 		group.SetLimit(orphansAtOnce)
 		for _, b := range runs {
 			group.Go(func() error {
-				if ctx.Err() == nil && isGone(terminate(ctx, backend, b.Handle)) {
+				if ctx.Err() == nil && isGone(terminate(ctx, b.Handle)) {
 					o.mu.Lock()
 					defer o.mu.Unlock()
 					o.gone = append(o.gone, b.ID)

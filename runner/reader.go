@@ -82,7 +82,7 @@ func (r *reader) endOrphans(ctx context.Context) {
 		return
 	}
 	runs := slices.DeleteFunc(r.run.Past.Orphans(), func(b Begun) bool { return r.claimed[b.Handle] })
-	r.run.orphans.end(ctx, r.run.backend, runs)
+	r.run.orphans.end(ctx, r.run.terminate, runs)
 }
 
 // leave lets the reader go, which may be blocked for ever.

@@ -91,13 +91,24 @@ func goOn(ctx context.Context, backend Backend, h Handle) (Status, error) {
 	return backend.(Waiter).Wait(ctx, h)
 }
 
-// terminate ends a run, if there is one, also when ctx is done. It is tried once:
-// the run's fate is decided already.
+// terminate ends a run, if there is one, also when ctx is done. Errors that may
+// pass are tried again for a while: a run that goes on costs money.
 func terminate(ctx context.Context, backend Backend, h Handle) error {
 	if h.TaskID == "" {
 		return nil
 	}
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), terminateWithin)
 	defer cancel()
-	return backend.Terminate(ctx, h)
+	for pause := terminatePause; ; pause *= 2 {
+		err := backend.Terminate(ctx, h)
+		if err == nil || !mayPass(err) {
+			return err
+		}
+		if api, ok := errors.AsType[*APIError](err); ok {
+			pause = max(pause, api.RetryAfter)
+		}
+		if sleep(ctx, pause) != nil {
+			return err
+		}
+	}
 }

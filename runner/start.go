@@ -12,13 +12,17 @@ import (
 // whether a run came of it.
 const startWithin = 2 * time.Minute
 
+// startGrace is how long it is still waited for when the batch is interrupted: a run
+// without a handle can be neither terminated nor found again.
+const startGrace = 5 * time.Second
+
 // start starts a run for a task, and tells whether there is one to wait for.
 func (r *run) start(ctx context.Context, t *task) bool {
 	if !r.admit(t) {
 		return false
 	}
 	if t.stale != nil { // the journal knows one run of an item
-		_ = terminate(ctx, r.backend, t.stale.Handle)
+		_ = r.terminate(ctx, t.stale.Handle)
 		t.stale = nil
 	}
 	earlier := *t
@@ -30,7 +34,7 @@ func (r *run) start(ctx context.Context, t *task) bool {
 		r.parked.add(t) // it is left over
 		return false
 	}
-	answer, release := context.WithTimeout(ctx, startWithin)
+	answer, release := lingering(ctx, startWithin, startGrace)
 	err := r.call(answer, t)
 	late := answer.Err() != nil
 	release()
@@ -60,6 +64,19 @@ func (r *run) start(ctx context.Context, t *task) bool {
 		r.failStart(t, &startError{err})
 	}
 	return false
+}
+
+// lingering is a context that ends after a time, or some grace after ctx is done.
+func lingering(ctx context.Context, within, grace time.Duration) (context.Context, context.CancelFunc) {
+	lasting, cancel := context.WithTimeout(context.WithoutCancel(ctx), within)
+	stop := context.AfterFunc(ctx, func() {
+		_ = sleep(lasting, grace)
+		cancel()
+	})
+	return lasting, func() {
+		stop()
+		cancel()
+	}
 }
 
 // call starts the run that the handle of a task is to be of.

@@ -16,11 +16,14 @@ const (
 	maxPollErrors = 10 // looks that fail in a row before the run is given up
 )
 
-// A run is not looked at before it has gone on for four fifths of the time that
-// the shortest of the last runs took, but for a look every 8 poll intervals.
+// A run is not looked at before it has gone on for nine tenths of the time that
+// the shortest of the last runs took, but for a look every 8 poll intervals, or half
+// way if that is later. From then on pauses are a twentieth of that time at least:
+// where calls are few, those that come too early delay the starts of others.
 const (
 	paceRuns  = 16
-	paceShare = 0.8
+	paceShare = 0.9
+	tailShare = 0.05
 )
 
 // pace is how long runs of a batch take that are polled.
@@ -55,7 +58,7 @@ func (p *pace) first(interval time.Duration) time.Duration {
 	if early == 0 {
 		return 0
 	}
-	return min(max(early, interval), maxPollGrowth*interval)
+	return min(max(early, interval), rarely(interval, early))
 }
 
 // pauses are those between the looks at one run.
@@ -67,13 +70,18 @@ type pauses struct {
 
 // after is the pause after a look at a run of that age.
 func (p *pauses) after(age time.Duration) time.Duration {
-	longest := maxPollGrowth * p.interval
+	longest := rarely(p.interval, p.tender)
 	if early := p.tender - age; early > p.pause {
 		return min(early, longest)
 	}
-	pause := p.pause
+	pause := max(p.pause, time.Duration(tailShare*float64(p.tender)))
 	p.pause = min(time.Duration(float64(pause)*pollGrowth), longest)
 	return pause
+}
+
+// rarely is the longest pause between two looks at a run that will not end early.
+func rarely(interval, early time.Duration) time.Duration {
+	return max(maxPollGrowth*interval, early/2)
 }
 
 // wait returns when the run of a task has ended or was suspended, or ctx is

@@ -75,18 +75,18 @@ func TestLooksThatFail(t *testing.T) {
 	}
 }
 
-// TestPace: from the second run on, nobody looks before four fifths of the time
-// that the shortest of the last ones took, nor more rarely than every 8 intervals.
+// TestPace: from the second run on, nobody looks before nine tenths of the time
+// that the shortest of the last ones took, but every 8 intervals, or half way.
 func TestPace(t *testing.T) {
 	for _, test := range []struct {
 		items []string
 		looks string // at the last of the items, since its start
 	}{
-		{[]string{"a 10s", "z 10s"}, "8s 9.007031249s 10.007031249s"}, // a was seen to have ended at 11.258 s
-		{[]string{"a 10s", "b 10s", "c 10s", "d 10s", "e 10s", "z 10s"}, "8s 9s 10.25s"},
+		{[]string{"a 10s", "z 10s"}, "8s 10.132910155s"}, // a was seen to have ended at 11.258 s
+		{[]string{"a 10s", "b 10s", "c 10s", "d 10s", "e 10s", "z 10s"}, "8s 9.087202351s 10.087202351s"},
 		{[]string{"a 500ms", "z 500ms"}, "1s"},
 		{[]string{"a 500ms", "b 10s", "z 3s"}, "1s 2s 3.25s"},
-		{[]string{"a 30s", "z 30s"}, "8s 16s 24s 26.602322383s 27.602322383s 28.852322383s 30.414822383s"},
+		{[]string{"a 30s", "z 30s"}, "14.96380634s 29.92761268s 31.423993314s"},
 		{[]string{"a 10s fail", "z 1s"}, "8s"}, // which is the price
 	} {
 		t.Run(strings.Join(test.items, " "), func(t *testing.T) {
@@ -112,11 +112,11 @@ func TestPaceOfTheLastRuns(t *testing.T) {
 	want(t, "of nothing", p.first(time.Second), time.Duration(0))
 	p.add(time.Second)
 	for i := range paceRuns {
-		want(t, "early", p.early(), 800*time.Millisecond)
+		want(t, "early", p.early(), 900*time.Millisecond)
 		p.add(time.Duration(10+i) * time.Second)
 	}
-	want(t, "early", p.early(), 8*time.Second)
-	for age, pause := range map[time.Duration]time.Duration{0: 8 * time.Second, 2 * time.Second: 6 * time.Second, 7500 * time.Millisecond: time.Second} {
+	want(t, "early", p.early(), 9*time.Second)
+	for age, pause := range map[time.Duration]time.Duration{0: 8 * time.Second, 2 * time.Second: 7 * time.Second, 8500 * time.Millisecond: time.Second} {
 		looks := pauses{interval: time.Second, pause: time.Second, tender: p.early()}
 		want(t, "pause at "+age.String(), looks.after(age), pause)
 	}

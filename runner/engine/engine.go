@@ -89,7 +89,7 @@ func New(o Options) *Engine {
 }
 
 // Save keeps the pipeline under its name for this process.
-func (e *Engine) Save(_ context.Context, p *spec.Pipeline, _ runner.SaveOptions) (runner.Saved, error) {
+func (e *Engine) Save(_ context.Context, p *spec.Pipeline, o runner.SaveOptions) (runner.Saved, error) {
 	compiled, problems := e.compile(p)
 	if len(problems) > 0 {
 		return runner.Saved{}, problems
@@ -106,6 +106,9 @@ func (e *Engine) Save(_ context.Context, p *spec.Pipeline, _ runner.SaveOptions)
 			return runner.Saved{PipelineID: id, Action: runner.Unchanged}, nil
 		}
 		action = runner.Updated
+	}
+	if o.LookOnly {
+		return runner.Saved{PipelineID: id, Action: action}, nil
 	}
 	e.pipelines[id] = &saved{pipeline: p, program: compiled, digest: digest, variants: map[string]*program{}}
 	return runner.Saved{PipelineID: id, Action: action}, nil
