@@ -71,6 +71,9 @@ func (d *document) decodeRun(n *yaml.Node, r Run) Run {
 	var tokens int
 	d.integer(budget, "tokens", &tokens)
 	r.Stop.BudgetTokens = int64(tokens)
+	if budget != nil && r.Backend == "vectorshift" {
+		d.report(d.problem(keyOf(stop, "budget"), "a budget cannot be kept on backend vectorshift, as it does not tell what runs cost; failures and run.deadline can"))
+	}
 
 	d.boolean(n, "cache", &r.Cache.Enabled)
 	cache := valueOf(n, "cache")

@@ -56,8 +56,11 @@ type Node struct {
 }
 
 // Problem makes a problem at the node's place in the file or, where input is
-// not "", at that input's.
+// not "", at that input's. A node that stands in no file has no place.
 func (n *Node) Problem(input, format string, args ...any) schema.Problem {
+	if n.doc == nil {
+		return schema.Problem{Message: fmt.Sprintf(format, args...)}
+	}
 	at := n.key
 	if v := valueOf(n.at, input); v != nil {
 		at = v

@@ -1,0 +1,97 @@
+package spec
+
+import (
+	"fmt"
+	"io"
+	"slices"
+)
+
+// Write writes a batch file that declares a saved pipeline, to be run on backend
+// vectorshift: its nodes, and one batch whose inputs are to be filled in. Parse gives
+// the same pipeline. The error names a value that no batch file can hold.
+func Write(w io.Writer, p *Pipeline) error {
+	pipeline := spread{{"name", p.Name}}
+	if p.Description != "" {
+		pipeline = append(pipeline, member{"description", p.Description})
+	}
+	nodes := spread{}
+	for _, n := range p.Nodes {
+		nodes = append(nodes, member{n.Name, n.members()})
+	}
+	pipeline = append(pipeline, member{"nodes", nodes})
+	var y yamlWriter
+	y.block(spread{
+		{"version", one},
+		{"pipeline", pipeline},
+		{"run", members{{"backend", "vectorshift"}}},
+		{"batches", spread{{"example", spread{{"inputs", []any{spread(p.placeholders())}}}}}},
+	}, 0, false)
+	if y.err != nil {
+		return y.err
+	}
+	_, err := w.Write(y.text)
+	return err
+}
+
+// members are what a node consists of, in the usual order.
+func (n *Node) members() members {
+	all := members{{"type", n.Type}}
+	if n.ExecutionMode != "" && n.ExecutionMode != "normal" {
+		all = append(all, member{"execution_mode", n.ExecutionMode})
+	}
+	if len(n.Inputs) > 0 {
+		inputs := sortedMembers(n.Inputs)
+		slices.SortStableFunc(inputs, func(a, b member) int {
+			return n.rank(a.name) - n.rank(b.name)
+		})
+		all = append(all, member{"inputs", inputs})
+	}
+	if len(n.CyclicInputs) > 0 {
+		all = append(all, member{"cyclic_inputs", n.CyclicInputs})
+	}
+	return all
+}
+
+// rank is where an input stands in the author's order; those without a place come
+// last.
+func (n *Node) rank(input string) int {
+	if i := slices.Index(n.InputNames, input); i >= 0 {
+		return i
+	}
+	return len(n.InputNames)
+}
+
+// placeholders are values for the inputs that a run has to be given.
+func (p *Pipeline) placeholders() members {
+	all := members{}
+	for _, in := range p.InputNodes() {
+		if !in.HasDefault {
+			all = append(all, member{in.Name, in.placeholder()})
+		}
+	}
+	return all
+}
+
+// placeholder is a value of the input's type.
+func (in Input) placeholder() any {
+	file := members{{"file", "path/to/" + in.Name}}
+	switch in.Type {
+	case "int32", "float":
+		return one
+	case "bool":
+		return true
+	case "timestamp":
+		return "2026-01-31T12:00:00Z"
+	case "vec<string>":
+		return []any{"a text"}
+	case "vec<vec<string>>":
+		return []any{[]any{"a text"}}
+	case "file", "image", "audio":
+		return file
+	case "vec<file>":
+		return []any{file}
+	case "vec<vec<file>>":
+		return []any{[]any{file}}
+	}
+	return fmt.Sprintf("a value for %s", in.Name)
+}
