@@ -2,12 +2,17 @@ package cli
 
 import (
 	"context"
+	"errors"
 	"fmt"
+	"log/slog"
+	"path/filepath"
 	"slices"
+	"strings"
 
 	"nightshift/runner"
 	"nightshift/runner/engine"
 	"nightshift/runner/engine/llm"
+	"nightshift/runner/vectorshift"
 	"nightshift/schema"
 	"nightshift/spec"
 )
@@ -62,40 +67,71 @@ func (o *fileOptions) check(file *spec.File) schema.Problems {
 	return problems
 }
 
-// asking is what pipelines have to do with models.
-type asking struct {
-	asked    bool
-	unpriced schema.Problems // what has no known price
+// target is the backend that pipelines of a file are run on.
+type target struct {
+	*fileOptions
+	file     *spec.File
+	platform *vectorshift.Client // nil: in this process
+	asks     bool                // of the engine: models
+	unpriced schema.Problems     // of these, what has no known price
 }
 
 // ready tells whether pipelines can be run here and now: on their backend, and
-// with the keys that are there. From here on the keys are hidden.
-func (o *fileOptions) ready(file *spec.File, pipelines []variant, std streams) (m asking, err error) {
-	if file.Run.Backend != "local" {
-		return m, &exitError{exitUsage, fmt.Errorf("backend %s is not in this version of nightshift; backend local is", file.Run.Backend)}
+// with the keys that are there. From here on the keys are hidden. A logger, which may
+// be nil, takes what calls of the backend come to.
+func (o *fileOptions) ready(file *spec.File, pipelines []variant, log *slog.Logger, std streams) (*target, error) {
+	t := &target{fileOptions: o, file: file}
+	switch file.Run.Backend {
+	case "local":
+	case "vectorshift":
+		platform, err := newPlatform(o.env, log)
+		if err != nil {
+			return nil, err
+		}
+		t.platform = platform
+		file.Redactor = file.Redactor.WithKeys([]string{platform.Key()})
+		std.err.redact = file.Redactor
+		return t, nil
+	default:
+		return nil, &exitError{exitUsage, fmt.Errorf("backend %s is not in this version of nightshift; local and vectorshift are", file.Run.Backend)}
 	}
 	backend := engine.New(o.engine(file))
 	for _, v := range pipelines {
 		needs := backend.Needs(v.pipeline)
 		if len(needs.Missing) > 0 {
-			return m, &exitError{exitUsage, v.where(needs.Missing)}
+			return nil, &exitError{exitUsage, v.where(needs.Missing)}
 		}
 		file.Redactor = file.Redactor.WithKeys(needs.Keys)
-		m.asked = m.asked || needs.Models
-		m.unpriced = append(m.unpriced, v.where(needs.Unpriced)...)
+		t.asks = t.asks || needs.Models
+		t.unpriced = append(t.unpriced, v.where(needs.Unpriced)...)
 	}
 	std.err.redact = file.Redactor
-	return m, nil
+	return t, nil
 }
 
-// backend makes the engine, with the kept answers of models if it will ask any;
-// release closes them.
-func (o *fileOptions) backend(file *spec.File, asks bool, say, warn func(string)) (backend *engine.Engine, release func(), err error) {
-	options := o.engine(file)
-	options.Log, options.Warn = say, warn
+// newPlatform makes the client of the hosted platform.
+func newPlatform(env spec.Environment, log *slog.Logger) (*vectorshift.Client, error) {
+	client, err := vectorshift.New(vectorshift.Options{Env: env, Log: log})
+	if err != nil {
+		return nil, &exitError{exitUsage, err}
+	}
+	return client, nil
+}
+
+// outlives tells whether runs of a backend go on when nightshift ends.
+func outlives(backend string) bool { return backend != "local" }
+
+// open makes the backend; the engine with the kept answers of models, if it will
+// ask any. release closes them.
+func (t *target) open(say, warn func(string)) (backend runner.Backend, release func(), err error) {
 	release = func() {}
-	if asks && file.Run.Cache.Enabled {
-		cache, err := llm.OpenCache(file.CachePath(o.env), file.Run.Cache.TTL)
+	if t.platform != nil {
+		return vectorshift.NewBackend(t.platform, filepath.Dir(t.file.Path)), release, nil
+	}
+	options := t.engine(t.file)
+	options.Log, options.Warn = say, warn
+	if cached := t.file.Run.Cache; t.asks && cached.Enabled {
+		cache, err := llm.OpenCache(t.file.CachePath(t.env), cached.TTL)
 		if err != nil {
 			return nil, nil, &exitError{exitResults, fmt.Errorf("%w; or set run.cache: false, or run.cache.path to another file", err)}
 		}
@@ -109,11 +145,32 @@ func (o *fileOptions) backend(file *spec.File, asks bool, say, warn func(string)
 	return engine.New(options), release, nil
 }
 
-// save saves the pipeline of a file.
-func save(ctx context.Context, backend runner.Backend, file *spec.File) (runner.Saved, error) {
-	saved, err := backend.Save(ctx, file.Pipeline, runner.SaveOptions{})
+// save saves the pipeline of a file, and warns of others of its name.
+func save(ctx context.Context, backend runner.Backend, file *spec.File, o runner.SaveOptions, warn func(string)) (runner.Saved, error) {
+	saved, err := backend.Save(ctx, file.Pipeline, o)
 	if err != nil {
-		return saved, &exitError{exitBackend, fmt.Errorf("cannot save pipeline %s: %w", file.Pipeline.Name, err)}
+		return saved, saveError(file.Pipeline, err)
+	}
+	if len(saved.Others) > 0 {
+		warn(severalNamed(file.Pipeline.Name, saved.PipelineID, saved.Others))
 	}
 	return saved, nil
+}
+
+// severalNamed says that a name is not one pipeline's alone.
+func severalNamed(name, taken string, others []string) string {
+	return fmt.Sprintf("there are %d pipelines named %s: the one that was changed last is taken, %s; the others are %s", 1+len(others), name, taken, strings.Join(others, ", "))
+}
+
+// saveError gives an error of a save its exit code: a saved pipeline that is not
+// there is a mistake in the file.
+func saveError(p *spec.Pipeline, err error) error {
+	if _, missing := errors.AsType[*runner.NotFoundError](err); missing && p.Nodes == nil {
+		return &exitError{exitUsage, fmt.Errorf("there is no pipeline %s%s that this key may see: %w", p.Name, p.ID, err)}
+	}
+	what := "save"
+	if p.Nodes == nil {
+		what = "find"
+	}
+	return &exitError{exitBackend, fmt.Errorf("cannot %s pipeline %s%s: %w", what, p.Name, p.ID, err)}
 }

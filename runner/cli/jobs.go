@@ -159,7 +159,8 @@ func (o *runOptions) openResults(file *spec.File, j *job, std streams) (err erro
 		Fresh: o.fresh && !o.planning, AcceptChanged: o.acceptChanged,
 		RetryFailed: o.retries, RetryClasses: o.retriedClasses,
 		AgainOnly: j.againOnly, Only: o.only, Partial: o.limit > 0 || o.only != nil || j.againOnly,
-		Fsync: runner.Fsync(o.fsync), Redactor: file.Redactor, LookOnly: o.planning,
+		Outlive: outlives(file.Run.Backend),
+		Fsync:   runner.Fsync(o.fsync), Redactor: file.Redactor, LookOnly: o.planning,
 	})
 	if err != nil {
 		return exitFor(err)
@@ -170,6 +171,9 @@ func (o *runOptions) openResults(file *spec.File, j *job, std streams) (err erro
 	}
 	j.plan.Generation, j.plan.AnswersSince = j.generation.ID, j.generation.AnswersSince()
 	j.plan.Past = j.generation
+	if outlives(file.Run.Backend) {
+		j.plan.Journal = j.generation
+	}
 	return nil
 }
 

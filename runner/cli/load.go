@@ -3,8 +3,6 @@ package cli
 import (
 	"cmp"
 	"fmt"
-	"maps"
-	"os"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -57,21 +55,11 @@ func (o *fileOptions) engine(file *spec.File) engine.Options {
 
 // read reads a batch file; whether its backend can run it is not looked at.
 func (o *fileOptions) read(path string, std streams) (*spec.File, schema.Problems, error) {
-	vars := map[string]string{}
-	for _, name := range o.envFiles {
-		read, err := spec.ReadEnvFile(name)
-		if err != nil {
-			return nil, nil, &exitError{exitUsage, err}
-		}
-		maps.Copy(vars, read)
+	env, err := environment(o.envFiles)
+	if err != nil {
+		return nil, nil, err
 	}
-	o.env = func(name string) (string, bool) {
-		if v, ok := os.LookupEnv(name); ok {
-			return v, true
-		}
-		v, ok := vars[name]
-		return v, ok
-	}
+	o.env = env
 	keys := llm.New(llm.Options{Env: o.env}).Keys()
 	std.err.redact = std.err.redact.WithKeys(keys)
 	file, problems := spec.Load(path, spec.Options{Env: o.env, Set: o.sets})

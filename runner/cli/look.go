@@ -123,7 +123,7 @@ func (l *look) add(s runner.Standing) {
 
 // resumes tells whether something is there from an earlier invocation.
 func (j *job) resumes() bool {
-	return j.generation != nil && (j.generation.Tally().Items > 0 || len(j.generation.Orphans()) > 0)
+	return j.generation != nil && (j.generation.Tally().Items > 0 || j.look.begun > 0 || len(j.generation.Orphans()) > 0)
 }
 
 func (j *job) nothingToDo() bool {

@@ -70,6 +70,7 @@ func newRoot(std streams) *cobra.Command {
 		return fmt.Errorf("%w; see %s --help", err, cmd.CommandPath())
 	})
 	root.AddCommand(newRun(std), newStream(std), newValidate(std), newPlan(std), newSchema(std), newGraph(std), newNodes(std), newCache(std), newResults(std), newVersion(std))
+	root.AddCommand(newSave(std), newPull(std), newStart(std), newStatus(std), newResult(std), newTerminate(std), newRuns(std))
 	return root
 }
 

@@ -1,6 +1,7 @@
 package cli
 
 import (
+	"context"
 	"fmt"
 	"io"
 	"strings"
@@ -9,6 +10,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"nightshift/runner"
 	"nightshift/schema"
 	"nightshift/spec"
 )
@@ -28,7 +30,7 @@ func newPlan(std streams) *cobra.Command {
 			if err != nil {
 				return err
 			}
-			return o.plan(file, file.Redactor.Writer(std.out), std)
+			return o.plan(cmd.Context(), file, std)
 		},
 	}
 	o.flags(cmd)
@@ -36,10 +38,16 @@ func newPlan(std streams) *cobra.Command {
 	return cmd
 }
 
-func (o *runOptions) plan(file *spec.File, out io.Writer, std streams) error {
+func (o *runOptions) plan(ctx context.Context, file *spec.File, std streams) error {
 	picked, err := batches(file, o.batches)
 	if err != nil {
 		return err
+	}
+	var saved runner.Saved
+	if outlives(file.Run.Backend) { // else nothing is saved yet, and no key is needed to look
+		if saved, err = o.look(ctx, file, std); err != nil {
+			return err
+		}
 	}
 	jobs, err := o.jobs(file, picked, time.Now(), std)
 	defer closeJobs(jobs)
@@ -47,7 +55,7 @@ func (o *runOptions) plan(file *spec.File, out io.Writer, std streams) error {
 		return err
 	}
 	var b strings.Builder
-	planPipeline(&b, file)
+	planPipeline(&b, file, saved)
 	r := file.Run
 	fmt.Fprintf(&b, "\nrun on %s, %d at once, each for %v at the most", r.Backend, r.Concurrency, r.Timeout)
 	if r.Deadline > 0 {
@@ -57,8 +65,23 @@ func (o *runOptions) plan(file *spec.File, out io.Writer, std streams) error {
 	for _, j := range jobs {
 		planBatch(&b, o, j)
 	}
-	_, err = io.WriteString(out, b.String())
+	_, err = io.WriteString(file.Redactor.Writer(std.out), b.String())
 	return err
+}
+
+// look asks the backend what a save would do.
+func (o *runOptions) look(ctx context.Context, file *spec.File, std streams) (runner.Saved, error) {
+	target, err := o.ready(file, nil, nil, std)
+	if err != nil {
+		return runner.Saved{}, err
+	}
+	say := func(message string) { o.say(std, message) }
+	backend, release, err := target.open(say, say)
+	if err != nil {
+		return runner.Saved{}, err
+	}
+	defer release()
+	return save(ctx, backend, file, runner.SaveOptions{LookOnly: true}, say)
 }
 
 // planBatch says what would be run of a batch, and what of it has ended already.
@@ -93,14 +116,30 @@ func planBatch(b *strings.Builder, o *runOptions, j *job) {
 	}
 }
 
-func planPipeline(b *strings.Builder, file *spec.File) {
+// planPipeline says what is saved and, where it was asked for, what becomes of the
+// pipeline that is there.
+func planPipeline(b *strings.Builder, file *spec.File, saved runner.Saved) {
 	p := file.Pipeline
 	if p.Nodes == nil {
 		fmt.Fprintf(b, "run the saved pipeline %s%s\n", p.Name, p.ID)
 		return
 	}
 	levels, _ := p.Levels()
-	fmt.Fprintf(b, "save pipeline %s: %d nodes, run in this order\n", p.Name, len(p.Nodes))
+	switch saved.Action {
+	case "":
+		fmt.Fprintf(b, "save pipeline %s: ", p.Name)
+	case runner.Created:
+		fmt.Fprintf(b, "create pipeline %s: ", p.Name)
+	case runner.Updated:
+		fmt.Fprintf(b, "update pipeline %s (%s):\n", p.Name, saved.PipelineID)
+		for _, change := range saved.Changes {
+			fmt.Fprintf(b, "  %s\n", shownChange(change, file.Redactor))
+		}
+		b.WriteString("then it is of ")
+	case runner.Unchanged:
+		fmt.Fprintf(b, "leave pipeline %s (%s) as it is saved: ", p.Name, saved.PipelineID)
+	}
+	fmt.Fprintf(b, "%d nodes, run in this order\n", len(p.Nodes))
 	table := tabwriter.NewWriter(b, 0, 4, 2, ' ', 0)
 	for i, level := range levels {
 		for _, n := range level {

@@ -10,6 +10,7 @@ import (
 	"testing"
 
 	"nightshift/runner/engine/llm"
+	"nightshift/runner/vectorshift/vectorshifttest"
 	"nightshift/schema"
 	"nightshift/spec"
 )
@@ -38,6 +39,10 @@ func TestReadme(t *testing.T) {
 	write("articles.txt", "The sea is deep.\nThe sky is high.\n")
 	model := serveModel(t, 0, never)
 	t.Setenv("OLLAMA_HOST", model.URL)
+	platform := vectorshifttest.New()
+	defer platform.Close()
+	t.Setenv("VECTORSHIFT_BASE_URL", platform.URL)
+	t.Setenv("VECTORSHIFT_API_KEY", platform.Key)
 	shell(t, dir, "mkdir bin && ln -s "+os.Args[0]+" bin/nightshift")
 
 	ran := map[string]int{}

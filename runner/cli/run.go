@@ -3,7 +3,6 @@ package cli
 import (
 	"context"
 	"fmt"
-	"log/slog"
 	"slices"
 	"strings"
 	"time"
@@ -22,6 +21,7 @@ const maxConcurrency = 100_000
 
 type runOptions struct {
 	fileOptions
+	logOptions
 	batches        []string
 	limit          int
 	only           []string
@@ -34,8 +34,6 @@ type runOptions struct {
 	onInterrupt    string
 	fsync          string
 	quiet          bool
-	logFormat      string
-	logLevel       string
 	planning       bool // nothing is going to be run
 	retries        bool // retryFailed was given
 	retriedClasses []string
@@ -84,8 +82,7 @@ judge all of the results, also those that were there already.`,
 	cmd.Flags().StringVar(&o.onInterrupt, "on-interrupt", onInterruptDrain, "what the first Ctrl-C does to runs that are under way: `drain`, terminate or detach")
 	cmd.Flags().StringVar(&o.fsync, "fsync", string(runner.FsyncGroup), "force results onto the disk: `group` (all the time, many at once), each (before one counts) or off (at the end)")
 	cmd.Flags().BoolVarP(&o.quiet, "quiet", "q", false, "say nothing but errors")
-	cmd.Flags().StringVar(&o.logFormat, "log-format", "", "log events as `text` or json, instead of progress")
-	cmd.Flags().StringVar(&o.logLevel, "log-level", "info", "log from this `level` on: debug, info, warn, error")
+	o.logFlags(cmd)
 	return cmd
 }
 
@@ -106,7 +103,6 @@ func (o *runOptions) validate(cmd *cobra.Command) error {
 	if err := o.validateWhich(cmd); err != nil {
 		return err
 	}
-	var level slog.Level
 	switch {
 	case (o.concurrency < 1 || o.concurrency > maxConcurrency) && cmd.Flags().Changed("concurrency"):
 		return fmt.Errorf("--concurrency must be from 1 to %d", maxConcurrency)
@@ -116,14 +112,10 @@ func (o *runOptions) validate(cmd *cobra.Command) error {
 		return fmt.Errorf("--fsync is group, each or off, not %q", o.fsync)
 	case o.summary == "" && cmd.Flags().Changed("summary"), o.summary == "-":
 		return fmt.Errorf("--summary must name a file")
-	case o.logFormat != "" && o.logFormat != "text" && o.logFormat != "json":
-		return fmt.Errorf("--log-format is text or json, not %q", o.logFormat)
-	case level.UnmarshalText([]byte(o.logLevel)) != nil:
-		return fmt.Errorf("--log-level is debug, info, warn or error, not %q", o.logLevel)
 	case o.quiet && o.logFormat != "":
 		return fmt.Errorf("--quiet and --log-format exclude each other; --log-level error logs next to nothing")
 	}
-	return nil
+	return o.validateLog()
 }
 
 func (o *runOptions) validateWhich(cmd *cobra.Command) error {
@@ -154,17 +146,18 @@ func (o *runOptions) run(ctx context.Context, path string, std streams) error {
 	if err != nil {
 		return err
 	}
-	models, err := o.ready(file, variants(file, picked), std)
+	target, err := o.ready(file, variants(file, picked), o.logger(std), std)
 	if err != nil {
 		return err
 	}
-	if file.Run.Stop.BudgetUSD > 0 && len(models.unpriced) > 0 {
-		return &exitError{exitUsage, models.unpriced}
+	if file.Run.Stop.BudgetUSD > 0 && len(target.unpriced) > 0 {
+		return &exitError{exitUsage, target.unpriced}
 	}
-	if o.onInterrupt == onInterruptDetach { // of the backends that there are, none has runs that outlive it
+	if o.onInterrupt == onInterruptDetach && !outlives(file.Run.Backend) {
 		return fmt.Errorf("--on-interrupt detach leaves runs going, but those of backend %s end with nightshift; use drain or terminate", file.Run.Backend)
 	}
 	say := func(message string) { o.say(std, o.belowBar(std, message)) }
+	notice := func(message string) { o.notice(std, o.belowBar(std, message)) }
 	signals := watchSignals(ctx, o.onInterrupt, say)
 	defer signals.stop()
 	jobs, err := o.jobs(file, picked, began, std)
@@ -172,14 +165,19 @@ func (o *runOptions) run(ctx context.Context, path string, std streams) error {
 	if err != nil {
 		return err
 	}
-	backend, release, err := o.backend(file, models.asked, func(message string) { o.notice(std, o.belowBar(std, message)) }, say)
+	backend, release, err := target.open(notice, say)
 	if err != nil {
 		return err
 	}
 	defer release()
-	saved, err := save(ctx, backend, file)
-	if err != nil {
-		return err
+	var saved runner.Saved
+	if slices.ContainsFunc(jobs, func(j *job) bool { return !j.nothingToDo() }) {
+		if saved, err = save(ctx, backend, file, runner.SaveOptions{}, say); err != nil {
+			return err
+		}
+	}
+	if target.platform != nil && (saved.Action == runner.Created || saved.Action == runner.Updated) {
+		notice(fmt.Sprintf("pipeline %s: %s as %s", file.Pipeline.Name, saved.Action, saved.PipelineID))
 	}
 	signals.starting.Store(true)
 	night := night{runOptions: o, file: file, backend: backend, signals: signals, std: std, began: began, summaries: summaries{path: o.summary}}

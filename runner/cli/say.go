@@ -2,24 +2,9 @@ package cli
 
 import (
 	"fmt"
-	"log/slog"
 
 	"nightshift/runner"
 )
-
-// logger writes records to standard error, as --log-format asks; nil without it.
-func (o *runOptions) logger(std streams) *slog.Logger {
-	var level slog.Level
-	_ = level.UnmarshalText([]byte(o.logLevel)) // validate has checked it
-	options := &slog.HandlerOptions{Level: level}
-	switch o.logFormat {
-	case "json":
-		return slog.New(slog.NewJSONHandler(std.err, options))
-	case "text":
-		return slog.New(slog.NewTextHandler(std.err, options))
-	}
-	return nil
-}
 
 // notice says what a user who watches should know, and one who does not need not.
 func (o *runOptions) notice(std streams, message string) {

@@ -40,6 +40,15 @@ const noExitSleep = "atexit_sleep_ms=0"
 //	example NAME               copies a folder or file of the examples to the script's own
 //	model                      starts a server that answers like a provider; $MODEL is its address
 //	asked N                    it was asked N times since this was last looked at
+//	platform [guide] [max=N]   starts a hosted platform, with the words and keys of the guide, or a
+//	                           limit of runs; inputs say what becomes of runs, see scriptedPlatform
+//	fail OP N HOW              its next N calls of a kind (create, fetch, save, list, delete, start, run,
+//	                           stream, status, terminate) fail: with a code, cut, html or hang; -1 is all
+//	called OP N                there were N such calls since this was last looked at
+//	started N [STATUS]         it has N runs, with that status
+//	put FILE                   it keeps the pipeline of a JSON file, made elsewhere; $PIPELINE is its id
+//	get NAME FILE              writes the newest pipeline of that name to a file; $PIPELINE is its id
+//	pipelines NAME N           it has N pipelines of that name
 func TestScripts(t *testing.T) {
 	root, err := filepath.Abs("../..")
 	if err != nil {
@@ -60,6 +69,14 @@ func TestScripts(t *testing.T) {
 			"example": copyExample,
 			"model":   startModel,
 			"asked":   asked,
+
+			"platform":  startPlatform,
+			"fail":      failCalls,
+			"called":    called,
+			"started":   started,
+			"put":       putPipeline,
+			"get":       getPipeline,
+			"pipelines": countPipelines,
 		},
 	})
 }

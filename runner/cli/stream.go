@@ -2,18 +2,13 @@ package cli
 
 import (
 	"context"
+	"errors"
 	"fmt"
-	"path/filepath"
-	"regexp"
-	"slices"
-	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
 
 	"nightshift/runner"
-	"nightshift/schema"
-	"nightshift/spec"
 )
 
 // exitTimeout is the exit code of a single run that took too long, as that of
@@ -22,9 +17,10 @@ const exitTimeout = 124
 
 type streamOptions struct {
 	fileOptions
-	inputs []string
-	json   bool
-	fresh  bool
+	logOptions
+	inputOptions
+	json  bool
+	fresh bool
 }
 
 func newStream(std streams) *cobra.Command {
@@ -47,11 +43,15 @@ interrupted.`,
 
 		ValidArgsFunction: batchFileArgs,
 		RunE: func(cmd *cobra.Command, args []string) error {
+			if err := o.validateLog(); err != nil {
+				return err
+			}
 			return o.stream(cmd.Context(), args[0], std)
 		},
 	}
 	o.flags(cmd)
-	cmd.Flags().StringArrayVarP(&o.inputs, "input", "i", nil, "give the pipeline an input, as `name=value` (may be repeated)")
+	o.logFlags(cmd)
+	o.inputFlags(cmd)
 	cmd.Flags().BoolVar(&o.json, "json", false, "write JSON lines also to a terminal")
 	cmd.Flags().BoolVar(&o.fresh, "fresh", false, "ask models also where an answer was kept")
 	return cmd
@@ -62,21 +62,25 @@ func (o *streamOptions) stream(ctx context.Context, path string, std streams) er
 	if err != nil {
 		return err
 	}
-	inputs, err := o.given(file.Pipeline)
-	if err != nil {
-		return &exitError{exitUsage, err}
-	}
-	models, err := o.ready(file, variants(file, nil), std)
+	target, err := o.ready(file, variants(file, nil), o.logger(std), std)
 	if err != nil {
 		return err
 	}
+	declared, err := target.declared(ctx)
+	if err != nil {
+		return err
+	}
+	inputs, err := o.given(declared, target.platform != nil)
+	if err != nil {
+		return &exitError{exitUsage, err}
+	}
 	say := func(message string) { fmt.Fprintln(std.err, message) }
-	backend, release, err := o.backend(file, models.asked, say, say)
+	backend, release, err := target.open(say, say)
 	if err != nil {
 		return err
 	}
 	defer release()
-	saved, err := save(ctx, backend, file)
+	saved, err := save(ctx, backend, file, runner.SaveOptions{}, say)
 	if err != nil {
 		return err
 	}
@@ -107,12 +111,26 @@ func (o *streamOptions) stream(ctx context.Context, path string, std streams) er
 		},
 	}, backend, show.chunk)
 	if err != nil {
-		return &exitError{exitUsage, err}
+		return callError(err)
 	}
 	if err := show.end(handle, status); err != nil {
 		return &exitError{exitResults, fmt.Errorf("cannot write to standard output: %w", err)}
 	}
 	return streamError(status, interruptCode(signals.ctx))
+}
+
+// callError gives an error of a call the exit code of what it says.
+func callError(err error) error {
+	_, refused := errors.AsType[*runner.APIError](err)
+	_, broken := errors.AsType[*runner.ConnectionError](err)
+	code := exitUsage
+	if refused || broken {
+		code = exitBackend
+	}
+	if reason := runner.ReasonOf(err); reason == runner.Denied || reason == runner.Unreachable {
+		err = fmt.Errorf("%w; %s", err, whatToMend[reason])
+	}
+	return &exitError{code, err}
 }
 
 // streamError is what the status of a single run comes to as an exit code.
@@ -133,49 +151,6 @@ func streamError(status runner.Status, interruptCode int) error {
 		return &exitError{code, fmt.Errorf("%w; %s", status.Err, whatToMend[reason])}
 	}
 	return &exitError{code, status.Err}
-}
-
-var isAddress = regexp.MustCompile(`(?i)^(https?|data):`)
-
-// given reads the --input flags.
-func (o *streamOptions) given(p *spec.Pipeline) (runner.Inputs, error) {
-	var names []string
-	for _, in := range p.InputNodes() {
-		names = append(names, in.Name)
-	}
-	inputs := runner.Inputs{}
-	for _, text := range o.inputs {
-		name, value, ok := strings.Cut(text, "=")
-		_, twice := inputs[name]
-		switch {
-		case !ok:
-			return nil, fmt.Errorf("--input %s: not of the form name=value", text)
-		case twice:
-			return nil, fmt.Errorf("--input %s is given twice", name)
-		case !slices.Contains(names, name):
-			return nil, fmt.Errorf("--input %s: the pipeline has no input of that name%s; it has %s", name, schema.DidYouMean(name, names), strings.Join(names, ", "))
-		}
-		inputs[name] = value
-	}
-	// A path on the command line is relative to the working directory; the engine
-	// takes it for one of the batch file.
-	for _, in := range p.InputNodes() {
-		path, _ := inputs[in.Name].(string)
-		if in.Type != "image" || path == "" || isAddress.MatchString(path) {
-			continue
-		}
-		absolute, err := filepath.Abs(path)
-		if err != nil {
-			return nil, err
-		}
-		inputs[in.Name] = absolute
-	}
-	for _, in := range p.InputNodes() {
-		if _, ok := inputs[in.Name]; !ok && !in.HasDefault {
-			return nil, fmt.Errorf("input %s is missing; give it with --input %s=VALUE", in.Name, in.Name)
-		}
-	}
-	return inputs, nil
 }
 
 // shower shows a run to the user.

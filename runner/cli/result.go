@@ -1,0 +1,88 @@
+package cli
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"nightshift/runner"
+	"nightshift/runner/vectorshift"
+)
+
+type resultOptions struct {
+	platformOptions
+	pollInterval, timeout time.Duration
+}
+
+func newResult(std streams) *cobra.Command {
+	var o resultOptions
+	cmd := &cobra.Command{
+		Use:   "result [PIPELINE/TASK]",
+		Short: "wait for the end of a background run",
+		Long: `Result looks at a run on the hosted platform until it has ended, and prints what
+status prints. Looks that are refused or broken off are repeated. Where --timeout is
+over, or at Ctrl-C, the run goes on: result can be asked again.
+
+` + handleUse + `
+
+Exit codes: 0 the run succeeded · 1 it failed or was cancelled · 2 wrong usage, or
+there is no such run · 4 platform refused us · 124 it has not ended within --timeout
+· 130 and 143 interrupted.`,
+		Example: `  nightshift result --timeout 2m < run.json`,
+		Args:    oneHandle,
+		RunE: func(cmd *cobra.Command, args []string) error {
+			switch {
+			case o.pollInterval <= 0:
+				return errors.New("--poll-interval must be longer than nothing")
+			case o.timeout < 0 || o.timeout == 0 && cmd.Flags().Changed("timeout"):
+				return errors.New("--timeout must be longer than nothing; left out, there is none")
+			}
+			if err := o.validateLog(); err != nil {
+				return err
+			}
+			return o.result(cmd.Context(), args, std)
+		},
+	}
+	o.flags(cmd)
+	cmd.Flags().DurationVar(&o.pollInterval, "poll-interval", 2*time.Second, "first `pause` between two looks; it grows gently")
+	cmd.Flags().DurationVar(&o.timeout, "timeout", 0, "wait no longer than this `time` (default: as long as it takes)")
+	return cmd
+}
+
+func (o *resultOptions) result(ctx context.Context, args []string, std streams) error {
+	client, err := o.client(std)
+	if err != nil {
+		return err
+	}
+	handle, err := readHandle(client, args, std)
+	if err != nil {
+		return err
+	}
+	signals := watchSignals(ctx, onInterruptDetach, func(string) {
+		fmt.Fprintln(std.err, "nightshift: interrupted: the run goes on")
+	})
+	defer signals.stop()
+	signals.starting.Store(true)
+	result, err := handle.Result(signals.ctx, vectorshift.ResultOptions{PollInterval: o.pollInterval, Timeout: o.timeout})
+	code := exitItems
+	_, late := errors.AsType[*runner.PollTimeoutError](err)
+	switch {
+	case late:
+		code = exitTimeout
+		result = &vectorshift.Result{PipelineID: handle.PipelineID, TaskID: handle.TaskID, TraceID: handle.TraceID, State: runner.Running}
+	case result == nil && signals.interrupted():
+		return &exitError{code: interruptCode(signals.ctx)}
+	case result == nil:
+		return runError(handle, err)
+	}
+	if err := printResult(std, result); err != nil {
+		return err
+	}
+	if err != nil {
+		return &exitError{code, err}
+	}
+	return nil
+}

@@ -1,0 +1,91 @@
+package cli
+
+import (
+	"cmp"
+	"context"
+	"fmt"
+	"slices"
+	"strings"
+
+	"github.com/spf13/cobra"
+
+	"nightshift/runner/vectorshift"
+	"nightshift/spec"
+)
+
+type saveOptions struct {
+	fileOptions
+	logOptions
+	deploy            bool
+	bump, description string
+}
+
+// bumps are the parts of a version that a save can raise.
+var bumps = []string{"patch", "minor", "major"}
+
+func newSave(std streams) *cobra.Command {
+	var o saveOptions
+	cmd := &cobra.Command{
+		Use:   "save FILE",
+		Short: "save the pipeline of a file to the hosted platform",
+		Long: `Save creates the pipeline that a batch file declares, or updates the one of its name
+where that differs; what is written is told. It prints one JSON object: pipeline_id,
+name, action (created, updated, unchanged) and branch_id.
+
+Exit codes: 0 · 2 wrong usage or an invalid batch file · 4 platform unreachable, or it
+refused.`,
+		Example: `  nightshift save batch.yaml
+  nightshift save batch.yaml --bump minor --description "a better prompt"`,
+		Args:              oneFile,
+		ValidArgsFunction: batchFileArgs,
+		RunE: func(cmd *cobra.Command, args []string) error {
+			if o.bump != "" && !slices.Contains(bumps, o.bump) {
+				return fmt.Errorf("--bump is patch, minor or major, not %q", o.bump)
+			}
+			if err := o.validateLog(); err != nil {
+				return err
+			}
+			file, err := o.loadHosted(cmd, args[0], std)
+			if err != nil {
+				return err
+			}
+			return o.save(cmd.Context(), file, std)
+		},
+	}
+	o.flags(cmd)
+	o.logFlags(cmd)
+	cmd.Flags().BoolVar(&o.deploy, "deploy", true, "make it the published version, which runs use")
+	cmd.Flags().StringVar(&o.bump, "bump", "", "add a version tag, raising this `part`: patch, minor or major")
+	cmd.Flags().StringVar(&o.description, "description", "", "describe what is saved, in this `text`")
+	return cmd
+}
+
+func (o *saveOptions) save(ctx context.Context, file *spec.File, std streams) error {
+	target, err := o.ready(file, nil, o.logger(std), std)
+	if err != nil {
+		return err
+	}
+	p, action, changes, err := target.platform.SavePipeline(ctx, file.Pipeline, vectorshift.SaveOptions{
+		NoDeploy: !o.deploy, Bump: o.bump, Description: o.description,
+	}, false)
+	if err != nil {
+		return saveError(file.Pipeline, err)
+	}
+	for _, change := range changes {
+		fmt.Fprintln(std.err, shownChange(change, file.Redactor))
+	}
+	if len(p.Others) > 0 {
+		fmt.Fprintln(std.err, severalNamed(p.Name, p.ID, p.Others))
+	}
+	return printObject(std, "pipeline_id", p.ID, "name", cmp.Or(p.Name, file.Pipeline.Name), "action", string(action), "branch_id", orNull(p.BranchID))
+}
+
+// shownChange is a line about a change in which no secret can be read: where a new
+// value holds one, the old one may hold another that was in use before.
+func shownChange(change string, redact *spec.Redactor) string {
+	shown := redact.Message(change)
+	if parts := strings.SplitN(shown, ": ", 3); shown != change && len(parts) == 3 {
+		return parts[0] + ": " + parts[1] + " is changed"
+	}
+	return shown
+}

@@ -1,0 +1,54 @@
+package cli
+
+import (
+	"context"
+	"fmt"
+
+	"github.com/spf13/cobra"
+
+	"nightshift/runner/vectorshift"
+)
+
+func newTerminate(std streams) *cobra.Command {
+	var o platformOptions
+	cmd := &cobra.Command{
+		Use:   "terminate [PIPELINE/TASK]",
+		Short: "end a background run early",
+		Long: `Terminate ends a run on the hosted platform, and prints what status prints: how the
+run stands then. One that has ended already stays as it is.
+
+` + handleUse + `
+
+Exit codes: 0 · 2 wrong usage, or there is no such run · 4 platform unreachable.`,
+		Example: `  nightshift terminate < run.json`,
+		Args:    oneHandle,
+		RunE: func(cmd *cobra.Command, args []string) error {
+			if err := o.validateLog(); err != nil {
+				return err
+			}
+			return o.terminate(cmd.Context(), args, std)
+		},
+	}
+	o.flags(cmd)
+	return cmd
+}
+
+func (o *platformOptions) terminate(ctx context.Context, args []string, std streams) error {
+	client, err := o.client(std)
+	if err != nil {
+		return err
+	}
+	handle, err := readHandle(client, args, std)
+	if err != nil {
+		return err
+	}
+	if err := handle.Terminate(ctx); err != nil {
+		return runError(handle, err)
+	}
+	result, err := handle.Status(ctx)
+	if err != nil { // what was asked for is done all the same
+		fmt.Fprintf(std.err, "the run is terminated, but how it stands now is not known: %v\n", err)
+		result = &vectorshift.Result{PipelineID: handle.PipelineID, TaskID: handle.TaskID, TraceID: handle.TraceID, State: stateUnknown}
+	}
+	return printResult(std, result)
+}
