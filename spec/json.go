@@ -63,6 +63,21 @@ func appendMap(b []byte, m map[string]any) []byte {
 	return append(b, '}')
 }
 
+// IsEmpty tells whether a plain value is nothing: null, no text, no elements.
+func IsEmpty(v any) bool {
+	switch v := v.(type) {
+	case nil:
+		return true
+	case string:
+		return v == ""
+	case []any:
+		return len(v) == 0
+	case map[string]any:
+		return len(v) == 0
+	}
+	return false
+}
+
 // LookUp gives a member of an object: the one of that name or, behind dots, one
 // inside of another.
 func LookUp(v any, name string) (any, bool) {

@@ -37,13 +37,7 @@ batches:
 	for _, r := range server.Runs() {
 		most, looks = max(most, r.Looks), looks+r.Looks
 	}
-	calls, busiest := server.Calls(), 0
-	for first, last := 0, 0; last < len(calls); last++ {
-		for calls[last].At.Sub(calls[first].At) >= time.Minute {
-			first++
-		}
-		busiest = max(busiest, last-first+1)
-	}
+	busiest := server.Busiest(time.Minute)
 	b.row(fmt.Sprintf("%d hosted runs of %v, 250 calls/min: status calls of a run", runs, takes), fmt.Sprintf("%d, on average %.1f", most, float64(looks)/runs), "<= 6", most <= 6 && len(server.Runs()) == runs)
 	const atMost = 250 + 250/60 + 4 // those of the first second may come at once, and the save is before them all
 	b.row("  calls of all kinds in the busiest minute", fmt.Sprint(busiest), fmt.Sprint("<= ", atMost), busiest <= atMost)

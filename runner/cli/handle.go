@@ -29,6 +29,15 @@ func oneHandle(cmd *cobra.Command, args []string) error {
 	return nil
 }
 
+// handle makes the handle of the run that the arguments name.
+func (o *platformOptions) handle(args []string, std streams) (*vectorshift.RunHandle, error) {
+	client, err := o.client(std)
+	if err != nil {
+		return nil, err
+	}
+	return readHandle(client, args, std)
+}
+
 // readHandle gives the run that the arguments name.
 func readHandle(client *vectorshift.Client, args []string, std streams) (*vectorshift.RunHandle, error) {
 	if len(args) == 1 && args[0] != "-" {

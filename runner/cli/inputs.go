@@ -126,3 +126,33 @@ func (t *target) declared(ctx context.Context) (*spec.Pipeline, error) {
 	}
 	return p, nil // its inputs are not checked here
 }
+
+// oneRun is what a run of a file's pipeline needs that belongs to no batch.
+type oneRun struct {
+	backend    runner.Backend
+	release    func() // of the backend
+	pipelineID string
+	inputs     runner.Inputs
+}
+
+// prepare saves the pipeline, once the inputs are known to be right.
+func (o *inputOptions) prepare(ctx context.Context, t *target, say func(string)) (*oneRun, error) {
+	declared, err := t.declared(ctx)
+	if err != nil {
+		return nil, err
+	}
+	inputs, err := o.given(declared, t.platform != nil)
+	if err != nil {
+		return nil, &exitError{exitUsage, err}
+	}
+	backend, release, err := t.open(say, say)
+	if err != nil {
+		return nil, err
+	}
+	saved, err := save(ctx, backend, t.file, runner.SaveOptions{}, say)
+	if err != nil {
+		release()
+		return nil, err
+	}
+	return &oneRun{backend, release, saved.PipelineID, inputs}, nil
+}

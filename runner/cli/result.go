@@ -53,11 +53,7 @@ there is no such run · 4 platform refused us · 124 it has not ended within --t
 }
 
 func (o *resultOptions) result(ctx context.Context, args []string, std streams) error {
-	client, err := o.client(std)
-	if err != nil {
-		return err
-	}
-	handle, err := readHandle(client, args, std)
+	handle, err := o.handle(args, std)
 	if err != nil {
 		return err
 	}

@@ -57,31 +57,18 @@ func (o *startOptions) start(ctx context.Context, file *spec.File, std streams) 
 	if err != nil {
 		return err
 	}
-	declared, err := target.declared(ctx)
+	one, err := o.prepare(ctx, target, func(message string) { fmt.Fprintln(std.err, message) })
 	if err != nil {
 		return err
 	}
-	inputs, err := o.given(declared, true)
-	if err != nil {
-		return &exitError{exitUsage, err}
-	}
-	say := func(message string) { fmt.Fprintln(std.err, message) }
-	backend, release, err := target.open(say, say)
-	if err != nil {
-		return err
-	}
-	defer release()
-	saved, err := save(ctx, backend, file, runner.SaveOptions{}, say)
-	if err != nil {
-		return err
-	}
+	defer one.release()
 	trace := newTrace()
-	handle, err := backend.Start(ctx, saved.PipelineID, inputs, runner.StartOptions{TraceID: trace})
+	handle, err := one.backend.Start(ctx, one.pipelineID, one.inputs, runner.StartOptions{TraceID: trace})
 	if err != nil {
 		if c, ok := errors.AsType[*runner.ConnectionError](err); ok && !c.Unsent {
 			err = fmt.Errorf("%w; whether a run came of the start is not known: one may be going on under trace id %s", err, trace)
 		}
-		return notFound("pipeline "+saved.PipelineID, err)
+		return notFound("pipeline "+one.pipelineID, err)
 	}
 	return printObject(std, "pipeline_id", handle.PipelineID, "task_id", handle.TaskID, "trace_id", handle.TraceID)
 }

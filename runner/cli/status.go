@@ -34,11 +34,7 @@ Exit codes: 0 whatever the status is Â· 2 wrong usage, or there is no such run Â
 }
 
 func (o *platformOptions) status(ctx context.Context, args []string, std streams) error {
-	client, err := o.client(std)
-	if err != nil {
-		return err
-	}
-	handle, err := readHandle(client, args, std)
+	handle, err := o.handle(args, std)
 	if err != nil {
 		return err
 	}

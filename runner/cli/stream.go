@@ -66,24 +66,12 @@ func (o *streamOptions) stream(ctx context.Context, path string, std streams) er
 	if err != nil {
 		return err
 	}
-	declared, err := target.declared(ctx)
-	if err != nil {
-		return err
-	}
-	inputs, err := o.given(declared, target.platform != nil)
-	if err != nil {
-		return &exitError{exitUsage, err}
-	}
 	say := func(message string) { fmt.Fprintln(std.err, message) }
-	backend, release, err := target.open(say, say)
+	one, err := o.prepare(ctx, target, say)
 	if err != nil {
 		return err
 	}
-	defer release()
-	saved, err := save(ctx, backend, file, runner.SaveOptions{}, say)
-	if err != nil {
-		return err
-	}
+	defer one.release()
 	signals := watchSignals(ctx, onInterruptTerminate, func(string) { say("nightshift: interrupted: the run is terminated") })
 	defer signals.stop()
 	signals.starting.Store(true)
@@ -101,15 +89,15 @@ func (o *streamOptions) stream(ctx context.Context, path string, std streams) er
 		show = &chunkLines{out: std.out, redact: file.Redactor}
 	}
 	handle, status, err := runner.Stream(ctx, &runner.Single{
-		PipelineID: saved.PipelineID,
-		Inputs:     inputs,
+		PipelineID: one.pipelineID,
+		Inputs:     one.inputs,
 		Options:    runner.StartOptions{AnswersSince: o.answersSince()},
 		Timeout:    file.Run.Timeout,
 		Retry:      file.Run.Retry,
 		Waiting: func(pause time.Duration, cause error) {
 			say(fmt.Sprintf("waiting %v: %v", pause.Round(time.Millisecond), cause))
 		},
-	}, backend, show.chunk)
+	}, one.backend, show.chunk)
 	if err != nil {
 		return callError(err)
 	}

@@ -211,7 +211,7 @@ func buildOperators() map[string]operator {
 		"TextEndsWith":          textual(strings.HasSuffix),
 		"TextLengthGreaterThan": length(func(n, limit int) bool { return n > limit }),
 		"TextLengthLessThan":    length(func(n, limit int) bool { return n < limit }),
-		"IsEmpty":               {unary: true, test: func(l, _ any) (bool, error) { return empty(l), nil }},
+		"IsEmpty":               {unary: true, test: func(l, _ any) (bool, error) { return spec.IsEmpty(l), nil }},
 		"IsTrue":                {unary: true, test: isBool(true)},
 		"IsFalse":               {unary: true, test: isBool(false)},
 		"VecContainsItem":       contains,

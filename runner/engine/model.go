@@ -89,10 +89,10 @@ func (m *model) request(c *call) (llm.Request, error) {
 	var err error
 	read := func(in input, key string) *float64 {
 		v := in.value(c)
-		if empty(v) {
+		if spec.IsEmpty(v) {
 			v = group[key]
 		}
-		if empty(v) || err != nil {
+		if spec.IsEmpty(v) || err != nil {
 			return nil
 		}
 		number, e := spec.ToNumber(v)
@@ -119,7 +119,7 @@ func (m *model) request(c *call) (llm.Request, error) {
 	r.MaxTokens, r.ThinkingTokens = count(m.maxTokens, "max_tokens"), count(m.thinking, "thinking_token_limit")
 	r.Temperature, r.TopP = read(m.temperature, "temperature"), read(m.topP, "top_p")
 	flag := func(in input) bool {
-		if v := in.value(c); empty(v) || err != nil {
+		if v := in.value(c); spec.IsEmpty(v) || err != nil {
 			return false
 		}
 		var set bool
@@ -141,7 +141,7 @@ func (m *model) request(c *call) (llm.Request, error) {
 // wanted is the schema that a JSON answer is to fit, or nil.
 func (m *model) wanted(c *call) (json.RawMessage, error) {
 	in := m.schema
-	if empty(in.value(c)) {
+	if spec.IsEmpty(in.value(c)) {
 		in = m.otherSchema
 	}
 	text := in.text(c)

@@ -152,7 +152,7 @@ func compileMerge(s *setup) step {
 			}
 			list = slices.Clone(list)
 		}
-		list = slices.DeleteFunc(list, empty)
+		list = slices.DeleteFunc(list, spec.IsEmpty)
 		switch {
 		case how == "join":
 			c.set(out, list)
@@ -163,19 +163,4 @@ func compileMerge(s *setup) step {
 		}
 		return nil
 	}
-}
-
-// empty tells whether a value is nothing: null, no text, no elements.
-func empty(v any) bool {
-	switch v := v.(type) {
-	case nil:
-		return true
-	case string:
-		return v == ""
-	case []any:
-		return len(v) == 0
-	case map[string]any:
-		return len(v) == 0
-	}
-	return false
 }

@@ -172,7 +172,7 @@ func (n *node) wire(from *spec.Node, kind nodeType, slots map[[2]string]slotInfo
 // literal tells whether a value refers to nothing, and is something.
 func literal(v any) bool {
 	_, plain := spec.ParseTemplate(v).Literal()
-	return plain && !empty(v)
+	return plain && !spec.IsEmpty(v)
 }
 
 // setup is what a node type is compiled from.

@@ -1,5 +1,7 @@
 package engine
 
+import "nightshift/spec"
+
 // refused are inputs whose work this engine does not do. To pass over them
 // would be worse: an author relies on a filter that is not there.
 var refused = []string{
@@ -26,5 +28,5 @@ func on(v any) bool {
 		}
 		return false
 	}
-	return v != false && v != "false" && !empty(v)
+	return v != false && v != "false" && !spec.IsEmpty(v)
 }

@@ -8,6 +8,7 @@ import (
 	"slices"
 
 	"nightshift/schema"
+	"nightshift/spec"
 )
 
 // Changes tells what Save would write, a line each; nil: nothing. What the platform
@@ -122,7 +123,7 @@ func union(a, b map[string]any) []string {
 
 // meansNothing tells whether an input that is set to v is as good as not set.
 func meansNothing(f schema.Field, v any) bool {
-	return equal(v, f.Default) || isEmpty(v) && isEmpty(f.Default)
+	return equal(v, f.Default) || spec.IsEmpty(v) && spec.IsEmpty(f.Default)
 }
 
 var (

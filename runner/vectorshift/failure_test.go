@@ -115,14 +115,14 @@ func TestRefusals(t *testing.T) {
 // The status is told, though the body does not end.
 func TestRefusalThatDoesNotEnd(t *testing.T) {
 	t.Parallel()
-	const head = "HTTP/1.1 503 No\r\nContent-Length: 1000000\r\nRetry-After: 3\r\n\r\n"
+	const head = "HTTP/1.1 503 No\r\nContent-Length: 1000000000\r\nRetry-After: 3\r\n\r\n"
 	for name, test := range map[string]struct {
 		answer func(net.Conn)
 		after  time.Duration
 	}{
 		"silent": {silent(head + "busy"), 2 * time.Second},
 		"slow":   {trickle(head+"busy", " ", 10*time.Millisecond), 2 * time.Second},
-		"large":  {trickle(head+"busy", strings.Repeat(" ", 1000), 0), 0},
+		"large":  {trickle(head+"busy", strings.Repeat(" ", 1000), time.Millisecond), 65 * time.Millisecond},
 	} {
 		synctest.Test(t, func(t *testing.T) {
 			c := piped(t, Options{}, test.answer)

@@ -96,6 +96,10 @@ func TestWhatIsLogged(t *testing.T) {
 			events(`data: {"run_id": "t", "type": "x"}` + "\n\n" + `data: {"run_id": "t", "type": "result", "trace_id": "theirs"}` + "\n\n"), streamIt,
 			[]map[string]any{started, record(info, "run ended", "t", "theirs", "status", "succeeded")},
 		},
+		"stream refused": {
+			refused(401, `{"error": "Invalid API key"}`), streamIt,
+			[]map[string]any{failedCall("POST", run, "", "trace", 401, "POST platform.test/v1/pipeline/p/run answered 401 Unauthorized: Invalid API key")},
+		},
 		"stream without an end": {
 			events(`data: {"run_id": "t", "type": "x"}` + "\n\n"), streamIt,
 			[]map[string]any{started, record(warn, "run lost from sight", "t", "trace",

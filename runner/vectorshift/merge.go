@@ -67,7 +67,7 @@ func mergeInputs(t *schema.NodeType, given, before map[string]any) map[string]an
 		if _, set := inputs[name]; set {
 			continue
 		}
-		if f, known := fieldOf(t, name); !known || f.Secret || isEmpty(v) || equal(v, f.Default) {
+		if f, known := fieldOf(t, name); !known || f.Secret || spec.IsEmpty(v) || equal(v, f.Default) {
 			inputs[name] = v
 		}
 	}
@@ -84,20 +84,6 @@ func fieldOf(t *schema.NodeType, input string) (f schema.Field, known bool) {
 		return schema.Field{}, false
 	}
 	return t.Input(input)
-}
-
-func isEmpty(v any) bool {
-	switch v := v.(type) {
-	case nil:
-		return true
-	case string:
-		return v == ""
-	case []any:
-		return len(v) == 0
-	case map[string]any:
-		return len(v) == 0
-	}
-	return false
 }
 
 // label names a node in what is said to people.

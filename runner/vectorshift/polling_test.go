@@ -44,14 +44,8 @@ func TestStatusCallsOfABatch(t *testing.T) {
 				for _, r := range s.Runs() {
 					most, looks = max(most, r.Looks), looks+r.Looks
 				}
-				calls, busiest := s.Calls(), 0
-				for i, first := 0, 0; i < len(calls); i++ {
-					for calls[i].At.Sub(calls[first].At) >= time.Minute {
-						first++
-					}
-					busiest = max(busiest, i-first+1)
-				}
-				t.Logf("in %v at most %d status calls for a run, %.2f on average; %d calls, in a minute at most %d", took, most, float64(looks)/float64(batch.items), len(calls), busiest)
+				busiest := s.Busiest(time.Minute)
+				t.Logf("in %v at most %d status calls for a run, %.2f on average; %d calls, in a minute at most %d", took, most, float64(looks)/float64(batch.items), len(s.Calls()), busiest)
 				if most > batch.mostLooks || looks > meanLooks*batch.items {
 					t.Errorf("a run took %d status calls, want at most %d, and %d on average", most, batch.mostLooks, meanLooks)
 				}

@@ -68,9 +68,9 @@ func (n *Node) spec() (declared *spec.Node, left []string) {
 		v := plain(n.Inputs[name])
 		f, known := fieldOf(t, name)
 		switch {
-		case v == nil, known && !n.tells(f) && (isEmpty(v) || equal(v, f.Default)):
+		case v == nil, known && !n.tells(f) && (spec.IsEmpty(v) || equal(v, f.Default)):
 		case f.Secret, t != nil && !known && !t.OpenInputs:
-			if !isEmpty(v) {
+			if !spec.IsEmpty(v) {
 				left = append(left, name)
 			}
 		default:

@@ -97,3 +97,15 @@ func (s *Server) end(c *Call, status int) {
 	defer s.mu.Unlock()
 	c.Answered = status
 }
+
+// Busiest is the most calls of any kind that came within such a time.
+func (s *Server) Busiest(within time.Duration) int {
+	calls, most := s.Calls(), 0
+	for first, last := 0, 0; last < len(calls); last++ {
+		for calls[last].At.Sub(calls[first].At) >= within {
+			first++
+		}
+		most = max(most, last-first+1)
+	}
+	return most
+}
