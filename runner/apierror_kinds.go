@@ -68,9 +68,15 @@ func as[E, K any](target any, e *E, kind K) bool {
 }
 
 // RunFailedError says that a run failed, in the words of its backend.
-type RunFailedError struct{ TaskID, RunError string }
+type RunFailedError struct {
+	TaskID   string // "": not known
+	RunError string
+}
 
 func (e *RunFailedError) Error() string {
+	if e.TaskID == "" {
+		return "the run failed: " + e.RunError
+	}
 	return fmt.Sprintf("run %s failed: %s", e.TaskID, e.RunError)
 }
 

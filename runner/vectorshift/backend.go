@@ -90,15 +90,15 @@ func (b *Backend) Terminate(ctx context.Context, h runner.Handle) error {
 func (b *Backend) Stream(ctx context.Context, pipelineID string, in runner.Inputs, o runner.StartOptions, chunk func(runner.Chunk)) (runner.Handle, runner.Status, error) {
 	h := runner.Handle{PipelineID: pipelineID, TraceID: o.TraceID}
 	for c, err := range b.pipeline(pipelineID).Stream(ctx, in, runOptions(o)) {
-		if err != nil {
-			return h, runner.Status{State: runner.Running}, err
-		}
 		if c.RunID != "" {
 			h.TaskID = c.RunID
 		}
 		switch {
-		case c.Type == "result":
-			end := Result{TaskID: h.TaskID, State: c.Status, Outputs: c.Outputs, Error: c.Error}
+		case err != nil:
+			return h, runner.Status{State: runner.Running}, err
+		case c.Type == typeResult:
+			end := Result{TaskID: h.TaskID, Error: c.Error, Outputs: c.Outputs}
+			end.end(c.Status)
 			return h, end.status(), nil
 		case c.OutputName != "":
 			_, text := c.OutputValue.(string)
@@ -115,7 +115,7 @@ func (r *Result) status() runner.Status {
 	case runner.Succeeded:
 		s.Outputs = r.Outputs
 	case runner.Failed:
-		s.Err = &runner.RunFailedError{TaskID: r.TaskID, RunError: r.Error}
+		s.Err = r.Err
 	}
 	return s
 }
