@@ -145,8 +145,8 @@ func TestAttach(t *testing.T) {
 		{"10500ms", nil, "hosted", Succeeded, "", 1, false, "0s start, 10s look, 11s look", time.Second},
 		// The time of a run counts from its start; but one that has ended has ended.
 		{"3s", timeout(5 * time.Second), "hosted", Succeeded, "", 1, false, "0s start, 10s look", 0},
-		{"30s", timeout(5 * time.Second), "hosted", TimedOut, classTimedOut, 1, false, "0s start, 10s look, 10s look, 10s terminate", 0},
-		{"30s", timeout(11500 * time.Millisecond), "hosted", TimedOut, classTimedOut, 1, false, "0s start, 10s look, 11s look, 11.5s look, 11.5s terminate", 1500 * time.Millisecond},
+		{"30s", timeout(5 * time.Second), "hosted", TimedOut, classTimedOut, 1, false, "0s start, 10s look, 10s look, 10s look, 10s terminate", 0},
+		{"30s", timeout(11500 * time.Millisecond), "hosted", TimedOut, classTimedOut, 1, false, "0s start, 10s look, 11s look, 11.5s look, 11.5s look, 11.5s terminate", 1500 * time.Millisecond},
 		{"looks=brc 3s", nil, "hosted", Succeeded, "", 1, false, "0s start, 10s look, 11s look, 32s look, 33.5625s look", 23562500 * time.Microsecond},
 		// Nobody knows of that run any more.
 		{"3s", forgotten, "findable", Succeeded, "", 1, false, "0s start, 11s find, 11s look", time.Second},

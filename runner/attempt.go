@@ -7,12 +7,6 @@ import (
 	"time"
 )
 
-// terminateWithin bounds the calls that terminate a run.
-const (
-	terminateWithin = 10 * time.Second
-	terminatePause  = 500 * time.Millisecond // at first, between two tries
-)
-
 // attempt goes on with a task, from the step that it is at, until it ends in a
 // result, a place in the parked queue or, when the batch was interrupted, neither.
 func (r *run) attempt(ctx context.Context, t *task) {
@@ -47,40 +41,10 @@ func (r *run) within(ctx context.Context, t *task, work func(ctx context.Context
 		r.interrupt(ctx, t)
 		return false
 	case timedOut:
-		how, usage := r.endEarly(ctx, t.handle)
-		err := fmt.Errorf("%w of %v and %s", errTimeout, r.Timeout, how)
-		r.end(t, err, Result{Status: TimedOut, Error: &ErrorInfo{Class: classTimedOut, Message: err.Error()}, Usage: usage})
+		r.tooLate(ctx, t)
 		return false
 	}
 	return true
-}
-
-// endEarly terminates a run, and says what that has come to, and what the run took;
-// nil where the backend does not tell.
-func (r *run) endEarly(ctx context.Context, h Handle) (how string, usage *Usage) {
-	err := r.terminate(ctx, h)
-	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), terminateWithin)
-	defer cancel()
-	r.budget.take()
-	status, unknown := r.backend.Status(ctx, h)
-	if !isGone(err) && unknown == nil && status.State.Ended() {
-		return "has ended since", status.Usage
-	}
-	return endedBy(err), status.Usage
-}
-
-// endedBy says what a call that was to terminate a run has come to.
-func endedBy(err error) string {
-	if isGone(err) {
-		return "was terminated"
-	}
-	return "may go on, as it could not be terminated: " + err.Error()
-}
-
-// terminate ends a run early. The call is counted, but does not wait.
-func (r *run) terminate(ctx context.Context, h Handle) error {
-	r.budget.take()
-	return terminate(ctx, r.backend, h)
 }
 
 // resume goes on with a suspended run.
@@ -119,6 +83,8 @@ func (r *run) attach(ctx context.Context, t *task) bool {
 			t.lost = errors.New("the run that was begun is not known any more: " + err.Error()) // which says nothing about other items
 			r.doubt(t)
 			return false
+		case err == nil && r.endedByUs(t, status):
+			return true
 		case err != nil || status.State.Ended() || status.Suspended != nil:
 			r.judge(ctx, t, status, err)
 			return false
@@ -137,6 +103,9 @@ func (r *run) see(ctx context.Context, t *task) bool {
 		status, err = r.wait(ctx, t)
 		return err == nil && status.State.Ended()
 	}) {
+		if err == nil && r.endedByUs(t, status) {
+			return true
+		}
 		r.judge(ctx, t, status, err)
 	}
 	return false
@@ -182,23 +151,4 @@ func (r *run) suspended(t *task, s Suspension, paid *Usage) error {
 	}
 	t.step, t.paid = toResume, paid
 	return r.park(t, s)
-}
-
-// interrupt ends the work on a task because the whole batch ends now. Its run is
-// terminated, unless it is to be left going. Its item gets no result: it has not
-// ended, and is to be run again.
-func (r *run) interrupt(ctx context.Context, t *task) {
-	r.left.Store(true)
-	r.countOut(t, errNotStarted)
-	if t.handle.TaskID == "" {
-		return
-	}
-	if _, ok := r.backend.(Detachable); ok && errors.Is(context.Cause(ctx), ErrDetach) {
-		r.detached.Add(1)
-		return
-	}
-	r.interrupted.Add(1)
-	if isGone(r.terminate(ctx, t.handle)) {
-		r.over(t)
-	}
 }

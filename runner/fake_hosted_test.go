@@ -33,6 +33,7 @@ func unanswered() *ConnectionError {
 //	start=unsent start=503    there is no run
 //	start=429 start=429/10s   nor there; with that Retry-After
 //	start=slow/3s             a run is started, but the answer takes that long
+//	start=slow/3s,429         the answer takes that long, and is that
 //	start=ok                  nothing is wrong
 //
 // words of Find are find=503, find=429, find=401 and find=ok, of Terminate
@@ -89,6 +90,7 @@ func (h hosted) Start(ctx context.Context, pipelineID string, in Inputs, opts St
 	h.more.find[opts.TraceID] = id + " " + script
 	h.more.mu.Unlock()
 	if slow, ok := strings.CutPrefix(trouble, "slow/"); ok {
+		slow, trouble, _ = strings.Cut(slow, ",")
 		if err := sleep(ctx, duration(slow)); err != nil {
 			return Handle{}, err
 		}

@@ -44,6 +44,7 @@ type Generation struct {
 	StartedAt time.Time
 	Notes     []string // what was found and mended, for people
 	Changed   bool     // it was begun with another pipeline; of one that is only looked at
+	Abandoned []Begun  // runs of the generation that is moved aside, which may be going on
 	Complete  bool     // it has a result of every item, and the items are the same: nothing is to be done
 
 	target string   // of Path, where that is a link
@@ -116,6 +117,8 @@ func OpenGeneration(o GenerationOptions) (_ *Generation, err error) {
 		if err = g.resume(); err != nil {
 			return nil, err
 		}
+	} else if state, err := readJournal(journalPath(g.target)); err == nil { // one that cannot be read is moved aside all the same
+		g.Abandoned = notOver(state.Begun)
 	}
 	if g.ID == "" {
 		g.StartedAt = time.Now()
@@ -156,8 +159,12 @@ func (g *Generation) resume() error {
 	}
 	if g.had && g.header.Pipeline != g.Pipeline && (g.tally.Items > 0 || len(g.begun) > 0) {
 		if g.Changed = true; !g.AcceptChanged && !g.LookOnly {
-			return fmt.Errorf("%s: %w since its %d results were begun on %s; --accept-changed-pipeline keeps them and runs what is left with the new one, --fresh moves them aside and runs everything",
-				g.Path, ErrChangedPipeline, g.tally.Items, g.StartedAt.Local().Format("2006-01-02 15:04"))
+			going := ""
+			if n := len(notOver(g.begun)); n > 0 {
+				going = fmt.Sprintf(" and terminates its %d %s that may be going on", n, plural(n, "run", "runs"))
+			}
+			return fmt.Errorf("%s: %w since its %d results were begun on %s; --accept-changed-pipeline keeps them and runs what is left with the new one, --fresh moves them aside%s and runs everything",
+				g.Path, ErrChangedPipeline, g.tally.Items, g.StartedAt.Local().Format("2006-01-02 15:04"), going)
 		}
 	}
 	return nil

@@ -14,8 +14,12 @@ import (
 func (g *Generation) Unended() []Begun {
 	g.mu.Lock()
 	defer g.mu.Unlock()
+	return notOver(g.begun)
+}
+
+func notOver(begun map[string]Begun) []Begun {
 	var runs []Begun
-	for _, b := range g.begun {
+	for _, b := range begun {
 		if !b.Over {
 			runs = append(runs, b)
 		}

@@ -58,15 +58,16 @@ type journalStart struct {
 	TraceID    string    `json:"trace_id"`
 	At         time.Time `json:"at"`
 	Duplicate  bool      `json:"possible_duplicate,omitempty"`
+	Ending     bool      `json:"ending,omitempty"`
 	Over       bool      `json:"over,omitempty"`
 }
 
 func newJournalStart(b Begun) *journalStart {
-	return &journalStart{b.ID, b.Digest, b.Attempt, b.Handle.PipelineID, b.Handle.TaskID, b.Handle.TraceID, b.At, b.Duplicate, b.Over}
+	return &journalStart{b.ID, b.Digest, b.Attempt, b.Handle.PipelineID, b.Handle.TaskID, b.Handle.TraceID, b.At, b.Duplicate, b.Ending, b.Over}
 }
 
 func (s *journalStart) begun() Begun {
-	return Begun{s.ID, s.Digest, s.Attempt, Handle{s.PipelineID, s.TaskID, s.TraceID}, s.At, s.Duplicate, s.Over}
+	return Begun{s.ID, s.Digest, s.Attempt, Handle{s.PipelineID, s.TaskID, s.TraceID}, s.At, s.Duplicate, s.Ending, s.Over}
 }
 
 // journalState is what a journal says.

@@ -40,6 +40,7 @@ type Begun struct {
 	At      time.Time // of the start
 
 	Duplicate bool // there may be another run of the item, too
+	Ending    bool // it was about to be terminated, as its batch was interrupted
 	Over      bool // it was terminated: all that counts is that there was the attempt
 }
 

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"slices"
 	"time"
 )
 
@@ -21,9 +22,8 @@ func (r *run) start(ctx context.Context, t *task) bool {
 	if !r.admit(t) {
 		return false
 	}
-	if t.stale != nil { // the journal knows one run of an item
-		_ = r.terminate(ctx, t.stale.Handle)
-		t.stale = nil
+	if t.stale != nil && !r.endStale(ctx, t) {
+		return false
 	}
 	earlier := *t
 	t.attempt++
@@ -40,6 +40,9 @@ func (r *run) start(ctx context.Context, t *task) bool {
 	release()
 	switch end := endOfStart(err); {
 	case err != nil && ctx.Err() != nil:
+		if isAnswer(err) && end != startLost {
+			r.notBegun(t, &earlier, err)
+		}
 		r.interrupt(ctx, t)
 	case err == nil:
 		r.began(t) // an error ends the batch, and so this run
@@ -98,6 +101,32 @@ func (r *run) call(ctx context.Context, t *task) error {
 	return nil
 }
 
+// endStale terminates the run that was begun with other inputs for the item of a task;
+// the journal knows one run of an item. Where it may go on, no other is started.
+func (r *run) endStale(ctx context.Context, t *task) bool {
+	old := t.stale.Handle
+	how, gone, _ := r.endEarly(ctx, old)
+	switch {
+	case ctx.Err() != nil:
+		r.interrupt(ctx, t)
+		return false
+	case !gone:
+		r.failStart(t, &startError{fmt.Errorf("the run %s/%s that was begun with other inputs %s", old.PipelineID, old.TaskID, how)})
+		return false
+	}
+	t.stale = nil
+	return true
+}
+
+// isAnswer tells whether a start was surely answered, or never sent, although the
+// batch was interrupted meanwhile.
+func isAnswer(err error) bool {
+	_, answered := errors.AsType[*APIError](err)
+	c, broken := errors.AsType[*ConnectionError](err)
+	_, misfit := errors.AsType[*InputError](err)
+	return answered || broken && c.Unsent || misfit
+}
+
 // notBegun makes a task what it was before a start of which no run came. The
 // journal forgets the start, but not that there have been others.
 func (r *run) notBegun(t, earlier *task, err error) {
@@ -119,6 +148,10 @@ const (
 	startLost                    // nobody knows whether there is one
 )
 
+// lostStatuses are those of gateways that do not know what became of a call which they
+// have passed on.
+var lostStatuses = []int{http.StatusBadGateway, http.StatusGatewayTimeout, 520, 524}
+
 func endOfStart(err error) startEnd {
 	if c, ok := errors.AsType[*ConnectionError](err); ok {
 		if c.Unsent {
@@ -130,7 +163,7 @@ func endOfStart(err error) startEnd {
 	switch {
 	case !answered || !api.Transient():
 		return startFailed
-	case api.StatusCode == http.StatusBadGateway || api.StatusCode == http.StatusGatewayTimeout:
+	case slices.Contains(lostStatuses, api.StatusCode):
 		return startLost
 	}
 	return startRefused

@@ -180,7 +180,7 @@ func TestCancelDoesNotWaitForEver(t *testing.T) {
 		after(time.Second, cancel)
 		n := play(t, ctx, newPlan(t, "a hang", "b hang", "c 1s"), waiting{backend})
 		want(t, "took", n.took, time.Second+terminateWithin)
-		want(t, "outcome", n.Outcome, Outcome{Counts: map[State]int{}, Interrupted: 2, Left: true, Stopped: Interrupted})
+		want(t, "outcome", n.Outcome, Outcome{Counts: map[State]int{}, Detached: 2, Left: true, Stopped: Interrupted})
 	})
 }
 

@@ -93,6 +93,9 @@ func (s *Summary) String() string {
 	if n := s.outcome.Interrupted; n > 0 {
 		fmt.Fprintf(&b, ", %d %s terminated", n, plural(n, "run", "runs"))
 	}
+	if n := s.outcome.Detached; n > 0 {
+		fmt.Fprintf(&b, ", %d %s on", n, plural(n, "run goes", "runs go"))
+	}
 	return b.String()
 }
 

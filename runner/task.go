@@ -14,6 +14,7 @@ type task struct {
 	paid      *Usage    // by the attempt, when it was suspended
 	carried   *Usage    // of both, what an earlier result or event told of
 	duplicate bool      // there may be another run
+	ending    bool      // the run was about to be terminated, as the batch was interrupted
 	due       time.Time
 	trouble   trouble // that made it wait
 	lost      error   // why it is not known whether there is a run
@@ -46,7 +47,7 @@ func newTask(it item, s Standing) *task {
 	if b := s.Begun; b != nil {
 		t.attempt, t.before = max(b.Attempt, s.Attempts), 0
 		t.handle, t.started = b.Handle, b.At
-		t.duplicate = t.duplicate || b.Duplicate
+		t.duplicate, t.ending = t.duplicate || b.Duplicate, b.Ending
 		if t.step = toAttach; b.Handle.TaskID == "" {
 			t.step, t.lost = toFind, errKilled
 		}

@@ -1,6 +1,7 @@
 package runner
 
 import (
+	"cmp"
 	"context"
 	"strings"
 	"testing"
@@ -63,6 +64,92 @@ func TestInterruptWaitsForHandles(t *testing.T) {
 				want(t, "interrupted", n.Interrupted, test.interrupted)
 				want(t, "known", !l.begun["a"].Over, test.known)
 				want(t, "at the most", n.took <= 6*time.Second, true)
+			})
+		})
+	}
+}
+
+// TestRunsThatEndUnseen: what has ended by itself is a result, whoever comes to end it.
+func TestRunsThatEndUnseen(t *testing.T) {
+	for name, test := range map[string]struct {
+		do          string
+		interrupted time.Duration // 0: its time is over instead, after 30 s
+		status      State         // "": no result
+		terminated  bool
+	}{
+		"time is over":           {"12s", 0, Succeeded, false},
+		"time is over, failed":   {"12s fail", 0, Failed, false},
+		"time is over, going":    {"hang", 0, TimedOut, true},
+		"interrupted":            {"12s", 15 * time.Second, Succeeded, false},
+		"interrupted, failed":    {"12s fail", 15 * time.Second, Failed, false},
+		"interrupted, going":     {"40s", 15 * time.Second, "", true},
+		"interrupted, cancelled": {"12s cancel", 15 * time.Second, "", true},
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				plan := newPlan(t, "a "+test.do)
+				plan.PollInterval, plan.Timeout = time.Hour, 30*time.Second
+				l := newLedger()
+				plan.Journal = l
+				f := newFake(t)
+				ctx, cancel := context.WithCancel(t.Context())
+				after(cmp.Or(test.interrupted, time.Hour), cancel)
+				n := play(t, ctx, plan, newHosted(f))
+				state := State("")
+				if r := n.results["a"]; r != nil {
+					state = r.Status
+				}
+				want(t, "status", state, test.status)
+				want(t, "terminated", strings.Contains(callsOf(f, "a", "terminate"), "terminate"), test.terminated)
+				want(t, "left", n.Left, test.status == "")
+			})
+		})
+	}
+}
+
+// TestCancelledByUs: a run that an interrupted invocation was about to terminate, or
+// did, without knowing, is no end of its item.
+func TestCancelledByUs(t *testing.T) {
+	for _, ending := range []bool{true, false} {
+		synctest.Test(t, func(t *testing.T) {
+			plan := newPlan(t, "a hang")
+			l := newLedger()
+			plan.Journal = l
+			f := newFake(t)
+			backend := newHosted(f)
+			detach(t, plan, backend, 5*time.Second)
+			b := l.begun["a"]
+			b.Ending = ending
+			l.begun["a"] = b
+			if err := f.Terminate(t.Context(), b.Handle); err != nil {
+				t.Fatal(err)
+			}
+			again := resumed(plan, l)
+			again.Timeout = time.Minute
+			n := play(t, t.Context(), again, backend)
+			want(t, "starts", len(f.log("start")), map[bool]int{true: 2, false: 1}[ending])
+			want(t, "status", n.results["a"].Status, map[bool]State{true: TimedOut, false: Cancelled}[ending])
+			want(t, "attempts", n.results["a"].Attempts, map[bool]int{true: 2, false: 1}[ending])
+			want(t, "possible duplicate", n.results["a"].PossibleDuplicate, false)
+		})
+	}
+}
+
+// TestRefusedAtAnInterrupt: a start that was surely not taken is none, also where the
+// batch is interrupted while it is answered.
+func TestRefusedAtAnInterrupt(t *testing.T) {
+	for do, intended := range map[string]bool{"start=slow/3s,429": false, "start=slow/3s,unsent": false, "start=slow/3s,401": false, "start=slow/3s,lost": true, "start=slow/3s,gone504": true} {
+		t.Run(do, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				plan := newPlan(t, "a "+do+" hang")
+				l := newLedger()
+				plan.Journal = l
+				ctx, cancel := context.WithCancel(t.Context())
+				after(time.Second, cancel)
+				n := play(t, ctx, plan, newHosted(newFake(t)))
+				_, known := l.begun["a"]
+				want(t, "known to be begun", known, intended)
+				want(t, "results", len(n.results), 0)
 			})
 		})
 	}

@@ -40,6 +40,8 @@ func codeOf(outcome runner.Outcome, failed int, err error, interruptCode int) in
 	switch _, unwritten := errors.AsType[*runner.ResultsError](err); {
 	case unwritten:
 		return exitResults
+	case ofBackend(err):
+		return exitBackend
 	case err != nil:
 		return exitUsage
 	case outcome.Stopped == runner.Interrupted:
@@ -63,4 +65,11 @@ func gravest(a, b int) int {
 		return a
 	}
 	return b
+}
+
+// ofBackend tells whether an error is that of a call of a backend.
+func ofBackend(err error) bool {
+	_, refused := errors.AsType[*runner.APIError](err)
+	_, broken := errors.AsType[*runner.ConnectionError](err)
+	return refused || broken
 }

@@ -110,10 +110,12 @@ func (l *look) add(s runner.Standing) {
 		l.done++
 	case s.Skip:
 		l.notAsked++
-	case s.Begun != nil:
+	case s.Begun != nil && s.Begun.Handle.TaskID != "":
 		l.begun++
 	default:
-		if l.todo++; s.Edited {
+		if l.todo++; s.Begun != nil {
+			l.doubted++
+		} else if s.Edited {
 			l.edited++
 		} else if s.Ended {
 			l.again++
@@ -123,7 +125,7 @@ func (l *look) add(s runner.Standing) {
 
 // resumes tells whether something is there from an earlier invocation.
 func (j *job) resumes() bool {
-	return j.generation != nil && (j.generation.Tally().Items > 0 || j.look.begun > 0 || len(j.generation.Orphans()) > 0)
+	return j.generation != nil && (j.generation.Tally().Items > 0 || j.look.begun+j.look.doubted > 0 || len(j.generation.Orphans()) > 0)
 }
 
 func (j *job) nothingToDo() bool {
@@ -167,7 +169,7 @@ func (j *job) gone() string {
 	return fmt.Sprintf("; %d %s of rows that are gone%s, which only --fresh leaves out", n, plural(n, "result is", "results are"), failed)
 }
 
-// details say why items that have ended are run again.
+// details say why items are run again that have ended, or may have been begun.
 func (l *look) details() string {
 	var parts []string
 	if l.edited > 0 {
@@ -175,6 +177,9 @@ func (l *look) details() string {
 	}
 	if l.again > 0 {
 		parts = append(parts, fmt.Sprintf("%d again", l.again))
+	}
+	if l.doubted > 0 {
+		parts = append(parts, fmt.Sprintf("%d begun before, possibly for the second time", l.doubted))
 	}
 	if len(parts) == 0 {
 		return ""

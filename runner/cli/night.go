@@ -154,6 +154,9 @@ func (n *night) open(j *job) (runner.Recorder, error) {
 	if j.generation == nil {
 		return j.stream, nil
 	}
+	if err := n.endAbandoned(j); err != nil {
+		return nil, err
+	}
 	if j.dated {
 		current := runner.Current{Generation: j.generation.ID, Date: j.date, Results: j.path}
 		if err := runner.WriteCurrent(n.file.StateDir(n.env), j.plan.Batch.Name, j.pattern, current); err != nil {
@@ -163,6 +166,20 @@ func (n *night) open(j *job) (runner.Recorder, error) {
 	err := j.generation.Begin()
 	n.news(j, n.std)
 	return j.generation, err
+}
+
+// endAbandoned terminates the runs of what --fresh moves aside: nobody would know of
+// them any more.
+func (n *night) endAbandoned(j *job) error {
+	runs := j.generation.Abandoned
+	if len(runs) == 0 {
+		return nil
+	}
+	n.say(n.std, fmt.Sprintf("%s: --fresh terminates %d %s of the earlier pass that may be going on", j.batch.Name, len(runs), plural(len(runs), "run", "runs")))
+	if err := runner.EndRuns(n.signals.ctx, n.backend, runs); err != nil {
+		return fmt.Errorf("%s: nothing is moved aside, as %w; end it (nightshift runs --terminate), or wait for it", j.batch.Name, err)
+	}
+	return nil
 }
 
 // whatToMend is what a user can do about a batch whose runs all failed alike.

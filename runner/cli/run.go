@@ -165,6 +165,9 @@ func (o *runOptions) run(ctx context.Context, path string, std streams) error {
 	if err != nil {
 		return err
 	}
+	if i := slices.IndexFunc(jobs, func(j *job) bool { return j.generation == nil }); i >= 0 && o.onInterrupt == onInterruptDetach {
+		return fmt.Errorf("--on-interrupt detach needs results that are kept: those of batch %s go to %s, and nobody would find its runs again", jobs[i].batch.Name, jobs[i].path)
+	}
 	backend, release, err := target.open(notice, say)
 	if err != nil {
 		return err

@@ -1,11 +1,17 @@
 package vectorshift
 
 import (
+	"cmp"
 	"context"
 	"errors"
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
 	"sync"
 
 	"nightshift/runner"
+	"nightshift/schema"
 	"nightshift/spec"
 )
 
@@ -43,7 +49,7 @@ func (b *Backend) Save(ctx context.Context, p *spec.Pipeline, o runner.SaveOptio
 	b.mu.Lock()
 	b.pipelines[saved.ID] = saved
 	b.mu.Unlock()
-	return runner.Saved{PipelineID: saved.ID, Action: action, Changes: changes, Others: saved.Others}, nil
+	return runner.Saved{PipelineID: saved.ID, Action: action, Changes: changes, Others: saved.Others, Notes: saved.Notes}, nil
 }
 
 // pipeline gives one that was saved, with its input types.
@@ -62,13 +68,33 @@ func runOptions(o runner.StartOptions) RunOptions {
 	return RunOptions{SessionID: o.SessionID, NodeInputOverrides: o.NodeInputOverrides, Version: o.Version, TraceID: o.TraceID}
 }
 
-// Start starts a run in the background.
+// Start starts a run in the background. An input that the pipeline does not have is a
+// *runner.InputError: the platform would pass over it.
 func (b *Backend) Start(ctx context.Context, pipelineID string, in runner.Inputs, o runner.StartOptions) (runner.Handle, error) {
-	h, err := b.pipeline(pipelineID).Start(ctx, in, runOptions(o))
+	p := b.pipeline(pipelineID)
+	if err := p.checkNames(in); err != nil {
+		return runner.Handle{}, &runner.InputError{Err: err}
+	}
+	h, err := p.Start(ctx, in, runOptions(o))
 	if err != nil {
 		return runner.Handle{}, err
 	}
 	return runner.Handle{PipelineID: h.PipelineID, TaskID: h.TaskID, TraceID: h.TraceID}, nil
+}
+
+// checkNames finds inputs that the pipeline does not have, where its nodes are known.
+func (p *Pipeline) checkNames(in runner.Inputs) error {
+	if p.nodes == nil {
+		return nil
+	}
+	types := p.inputTypes()
+	for _, name := range slices.Sorted(maps.Keys(in)) {
+		if _, known := types[name]; !known {
+			names := slices.Sorted(maps.Keys(types))
+			return fmt.Errorf("the pipeline has no input %q%s", name, cmp.Or(schema.DidYouMean(name, names), "; it has "+strings.Join(names, ", ")))
+		}
+	}
+	return nil
 }
 
 // Status is one look at a run.
