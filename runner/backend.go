@@ -80,6 +80,7 @@ type Saved struct {
 	Action     SaveAction
 	Changes    []string // what is written, a line each; nil where nothing is, or all is new
 	Others     []string // ids of other pipelines of that name, which are left alone
+	Notes      []string // what is worth knowing, a line each
 }
 
 // SaveAction is what a save did.

@@ -44,16 +44,16 @@ type Generation struct {
 	StartedAt time.Time
 	Notes     []string // what was found and mended, for people
 	Changed   bool     // it was begun with another pipeline; of one that is only looked at
-	Abandoned []Begun  // runs of the generation that is moved aside, which may be going on
 	Complete  bool     // it has a result of every item, and the items are the same: nothing is to be done
 
 	target string   // of Path, where that is a link
 	made   []string // folders that were not there before, the deepest first
 	lock   *resultsLock
 	header journalHeader
-	had    bool        // a journal was there
-	bad    bool        // what was there is none, or damaged
-	was    *completion // that it had
+	had    bool          // a journal was there
+	bad    bool          // what was there is none, or damaged
+	was    *completion   // that it had
+	aside  *journalState // of the generation that is moved aside; nil: it has none
 
 	results    *ResultsFile // nil: not written to yet
 	replacing  *ResultsFile // of P.retry: new lines of items that have one
@@ -118,7 +118,7 @@ func OpenGeneration(o GenerationOptions) (_ *Generation, err error) {
 			return nil, err
 		}
 	} else if state, err := readJournal(journalPath(g.target)); err == nil { // one that cannot be read is moved aside all the same
-		g.Abandoned = notOver(state.Begun)
+		g.aside = state
 	}
 	if g.ID == "" {
 		g.StartedAt = time.Now()

@@ -2,6 +2,7 @@ package runner
 
 import (
 	"cmp"
+	"context"
 	"errors"
 	"io/fs"
 	"maps"
@@ -26,6 +27,22 @@ func notOver(begun map[string]Begun) []Begun {
 	}
 	slices.SortFunc(runs, func(a, b Begun) int { return cmp.Or(a.At.Compare(b.At), cmp.Compare(a.ID, b.ID)) })
 	return runs
+}
+
+// Abandoned are the runs of the generation that is moved aside which may be going on.
+func (g *Generation) Abandoned() []Begun {
+	if g.aside == nil {
+		return nil
+	}
+	return notOver(g.aside.Begun)
+}
+
+// EndAbandoned terminates these. The error is that of one that may go on: then nothing
+// should be moved, and the journal knows which of them are over.
+func (g *Generation) EndAbandoned(ctx context.Context, backend Backend) error {
+	held := &HeldJournal{path: journalPath(g.target), state: g.aside}
+	err := endRuns(ctx, backend, g.Abandoned(), held.Over)
+	return cmp.Or(err, held.finish())
 }
 
 // HeldJournal is the journal beside results that nobody else writes meanwhile. What
@@ -94,6 +111,10 @@ func (h *HeldJournal) Close() error {
 		return nil
 	}
 	defer h.lock.release()
+	return h.finish()
+}
+
+func (h *HeldJournal) finish() error {
 	switch {
 	case h.journal == nil:
 		return nil

@@ -155,7 +155,8 @@ func (m *machine) Start(t *rapid.T) {
 	id := m.draw(t)
 	it := m.item(id).item()
 	s := m.g.Of(it)
-	if _, going := m.going[id]; !m.o.Outlive || s.Skip || going || m.done[id] {
+	old, going := m.going[id]
+	if !m.o.Outlive || s.Skip || going && old.Digest == it.Digest || m.done[id] { // one of other inputs was terminated
 		t.Skip("no start")
 	}
 	b := Begun{ID: id, Digest: it.Digest, Attempt: s.Attempts + 1, Handle: Handle{PipelineID: "p", TraceID: fmt.Sprint("trace-", m.next)}, At: journalBegan}
@@ -179,7 +180,7 @@ func (m *machine) Result(t *rapid.T) {
 		if s.Skip || m.done[id] || m.o.Outlive && !going {
 			continue
 		}
-		if going {
+		if going && b.Digest == name.item().Digest { // else it goes on, as it could not be terminated
 			s.Begun = &b
 		}
 		if rapid.IntRange(0, 2).Draw(t, "fails") == 0 {
@@ -199,7 +200,9 @@ func (m *machine) Result(t *rapid.T) {
 		m.d.hold(m.g, false)
 	}
 	for _, r := range results {
-		delete(m.going, r.ID)
+		if m.going[r.ID].Digest == r.Digest {
+			delete(m.going, r.ID)
+		}
 		m.held[r.ID] = r.Digest
 		if delete(m.failed, r.ID); r.Status != Succeeded {
 			m.failed[r.ID] = true

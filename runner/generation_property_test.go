@@ -90,8 +90,11 @@ func (m *machine) Complete(t *rapid.T) {
 		if s.Skip || m.done[id] {
 			continue
 		}
-		if b, going := m.going[id]; going {
+		switch b, going := m.going[id]; {
+		case going && b.Digest == name.item().Digest:
 			s.Begun = &b
+		case going: // that one was terminated, and another one started
+			m.must(t, m.g.Intend(Begun{ID: id, Digest: name.item().Digest, Attempt: 1, Handle: Handle{PipelineID: "p", TraceID: "again"}, At: journalBegan}))
 		}
 		m.g.Record(name.result(m.g, s))
 		if n, err := m.g.Commit(); n != 1 || err != nil {
@@ -101,7 +104,6 @@ func (m *machine) Complete(t *rapid.T) {
 		delete(m.failed, id)
 		m.held[id] = name.item().Digest
 	}
-	m.going = map[string]Begun{}
 	m.close(t, true)
 }
 

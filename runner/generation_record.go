@@ -161,18 +161,31 @@ func (g *Generation) force() error {
 }
 
 // settle forgets the run of an item whose result is written. One that was begun
-// earlier with other inputs may be going on: Orphans still gives it.
+// earlier with other inputs may be going on, unless another was started since: the
+// journal keeps it, and Orphans still gives it.
 func (g *Generation) settle(id, digest string) error {
 	g.mu.Lock()
-	if g.begun[id].Digest == digest {
+	b, begun := g.begun[id]
+	other := begun && b.Digest != digest && !b.Over
+	if !other {
 		delete(g.begun, id)
 	}
 	g.mu.Unlock()
+	if other {
+		return nil
+	}
 	return g.journal.drop(id)
 }
 
-// Intend notes that a run is about to be started.
-func (g *Generation) Intend(b Begun) error { return g.journal.intend(b) }
+// Intend notes that a run is about to be started. One of other inputs is over then.
+func (g *Generation) Intend(b Begun) error {
+	g.mu.Lock()
+	if old, begun := g.begun[b.ID]; begun && old.Digest != b.Digest {
+		delete(g.begun, b.ID)
+	}
+	g.mu.Unlock()
+	return g.journal.intend(b)
+}
 
 // Began notes the handle of a run.
 func (g *Generation) Began(b Begun) error { return g.journal.began(b) }

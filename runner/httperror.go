@@ -101,14 +101,18 @@ func Endpoint(address string) string {
 
 // Quote makes one line, not a long one, of the words of the other side. Secrets are
 // to be taken out before: of one that is cut nothing would be found.
-func Quote(words string) string {
+func Quote(words string) string { return OneLine(words, maxMessage) }
+
+// OneLine makes one line of a text, of that many characters at most, without any that
+// move the cursor of a terminal or turn the direction of text.
+func OneLine(words string, most int) string {
 	words = strings.Map(func(r rune) rune {
-		if unicode.IsControl(r) || unicode.Is(unicode.Cf, r) { // of terminals, and of the direction of text
+		if unicode.IsControl(r) || unicode.Is(unicode.Cf, r) {
 			return ' '
 		}
 		return r
 	}, strings.ToValidUTF8(words, "\uFFFD"))
-	return schema.Shorten(strings.Join(strings.Fields(words), " "), maxMessage)
+	return schema.Shorten(strings.Join(strings.Fields(words), " "), most)
 }
 
 // Refusal is what the body of an answer that is no success says. What it does not
@@ -148,7 +152,12 @@ func ReadRefusal(body []byte) Refusal {
 		return Refusal{Message: cmp.Or(pageText(string(body)), "no message")}
 	}
 	inner, message := outer.words, ""
-	if json.Unmarshal(outer.Error, &message) != nil {
+	var told []any
+	switch {
+	case json.Unmarshal(outer.Error, &message) == nil:
+	case json.Unmarshal(outer.Error, &told) == nil:
+		message = memberText(told)
+	default:
 		_ = json.Unmarshal(outer.Error, &inner) // else it stays the outer one
 	}
 	said := Refusal{Kind: memberText(inner.Type), Code: memberText(inner.Code)}
@@ -159,13 +168,23 @@ func ReadRefusal(body []byte) Refusal {
 	return said
 }
 
-// memberText gives a member of a JSON object as words.
+// memberText gives a member of a JSON object as words; those of a list are joined.
 func memberText(v any) string {
 	switch v := v.(type) {
 	case nil:
 		return ""
 	case string:
 		return v
+	case []any:
+		var lines []string
+		for _, item := range v {
+			if line, ok := item.(string); ok {
+				lines = append(lines, line)
+			}
+		}
+		if len(lines) == len(v) {
+			return strings.Join(lines, "; ")
+		}
 	}
 	encoded, _ := json.Marshal(v)
 	return string(encoded)

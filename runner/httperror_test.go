@@ -73,12 +73,29 @@ func TestReadRefusalOfPages(t *testing.T) {
 		`<Error><Code>AccessDenied</Code></Error>`: "AccessDenied",
 		"a < b":                          "a < b",
 		"":                               "no message",
-		`{"errors": ["a", "b"]}`:         `["a","b"]`,
+		`{"errors": ["a", "b"]}`:         "a; b",
+		`{"error": ["a", "b"]}`:          "a; b",
+		`{"error": ["a", {"b": 1}]}`:     `["a",{"b":1}]`,
 		`{"errors": "a", "detail": "b"}`: "b",
 		`"quoted"`:                       `"quoted"`,
 		`null`:                           `null`,
 	} {
 		want(t, body, Quote(ReadRefusal([]byte(body)).Message), wanted)
+	}
+}
+
+func TestOneLine(t *testing.T) {
+	t.Parallel()
+	for text, wanted := range map[string]string{
+		"as it is":                    "as it is",
+		" a\r\n\tb\x00 c\u2028d\n":    "a b c d",
+		"\x1b[31mred\x1b[0m \u202eab": "[31mred [0m ab",
+		"\xff":                        "\ufffd",
+		"a text of 20 letters":        "a text of 20 letters",
+		"a text of 21 letters.":       "a text of 21 letters…",
+		"äöüäöüäöüäöüäöüäöüäöü": "äöüäöüäöüäöüäöüäöüäö…",
+	} {
+		want(t, text, OneLine(text, 20), wanted)
 	}
 }
 

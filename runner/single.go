@@ -15,21 +15,62 @@ type Single struct {
 	Options    StartOptions
 	Timeout    time.Duration // of the run; 0: none
 	Retry      Retry
-	Waiting    func(pause time.Duration, cause error) // is told when the run is suspended; nil: nobody
+	Drain      <-chan struct{}                        // closed: a start that was refused is not made again; nil: never
+	Waiting    func(pause time.Duration, cause error) // is told when the run is suspended, or its start refused; nil: nobody
+}
+
+// Start starts a run once and gives its handle. A start that is refused is made again,
+// as Retry says. Where it has no good answer, or ctx ends before that, the error says
+// that nobody knows whether a run came of it: it is never made again.
+func Start(ctx context.Context, one *Single, backend Backend) (Handle, error) {
+	var met trouble
+	for {
+		handle, err := backend.Start(ctx, one.PipelineID, one.Inputs, one.Options)
+		if err == nil {
+			return handle, nil
+		}
+		end := endOfStart(err)
+		if end == startFailed && ctx.Err() != nil && errors.Is(err, ctx.Err()) {
+			end = startLost
+		}
+		if end == startLost {
+			return handle, &unknownStart{one.Options.TraceID, err}
+		}
+		if err = one.again(ctx, err, &met); err != nil {
+			return handle, err
+		}
+	}
 }
 
 // Stream runs a pipeline once, and gives what its nodes make to chunk while it
-// runs. A run that is suspended is resumed when its time has come. The status is
-// final: TimedOut and Cancelled runs have been terminated.
-func Stream(ctx context.Context, one *Single, backend Backend, chunk func(Chunk)) (Handle, Status, error) {
+// runs. A start that is refused is made again; a run that is suspended is resumed when
+// its time has come. The status is final: TimedOut and Cancelled runs have been
+// terminated.
+func Stream(ctx context.Context, one *Single, backend Backend, chunk func(Chunk)) (handle Handle, status Status, err error) {
 	streamer, ok := backend.(Streamer)
 	if !ok {
 		return Handle{}, Status{}, errors.New("the backend cannot stream")
 	}
+	var working context.Context
+	var release func()
 	var clock clock
-	working, release := clock.start(ctx, one.Timeout)
-	handle, status, err := streamer.Stream(working, one.PipelineID, one.Inputs, one.Options, chunk)
 	var met trouble
+	for began := false; ; {
+		clock.worked = 0 // of the start that counts
+		working, release = clock.start(ctx, one.Timeout)
+		handle, status, err = streamer.Stream(working, one.PipelineID, one.Inputs, one.Options, func(c Chunk) {
+			began = true
+			chunk(c)
+		})
+		if err == nil || began || handle.TaskID != "" || working.Err() != nil {
+			break
+		}
+		release()
+		if err = one.again(ctx, err, &met); err != nil {
+			break
+		}
+	}
+	met = nil
 	for err == nil && status.Suspended != nil {
 		release()
 		if err = one.wait(ctx, backend, &status, &met); err != nil {
@@ -55,6 +96,23 @@ func Stream(ctx context.Context, one *Single, backend Backend, chunk func(Chunk)
 	return handle, Status{State: Cancelled}, nil
 }
 
+// again waits until a start that came to nothing may be made again. The error says why
+// it should not be.
+func (one *Single) again(ctx context.Context, failed error, met *trouble) error {
+	if endOfStart(failed) != startRefused {
+		return failed
+	}
+	s := metNow(failed)
+	pause, giveUp := met.meet(&s, &one.Retry, rand.Float64)
+	if giveUp != nil {
+		return giveUp
+	}
+	if one.pause(ctx, &s, pause) != nil {
+		return failed
+	}
+	return nil
+}
+
 // wait waits until a suspended run may be resumed; the status becomes Failed
 // where it may not be. The error is that of ctx.
 func (one *Single) wait(ctx context.Context, backend Backend, status *Status, met *trouble) error {
@@ -65,10 +123,15 @@ func (one *Single) wait(ctx context.Context, backend Backend, status *Status, me
 	if resumes && waits {
 		pause, giveUp = met.meet(s, &one.Retry, rand.Float64)
 	}
-	if giveUp != nil {
-		*status = Status{State: Failed, Err: giveUp, Usage: status.Usage}
-		return nil
+	if giveUp == nil {
+		return one.pause(ctx, s, pause)
 	}
+	*status = Status{State: Failed, Err: giveUp, Usage: status.Usage}
+	return nil
+}
+
+// pause tells of a pause, and makes it. The error says that there is no going on.
+func (one *Single) pause(ctx context.Context, s *Suspension, pause time.Duration) error {
 	if one.Waiting != nil {
 		cause, _ := s.cause()
 		one.Waiting(pause, cause)
@@ -78,6 +141,8 @@ func (one *Single) wait(ctx context.Context, backend Backend, status *Status, me
 	select {
 	case <-timer.C:
 		return nil
+	case <-one.Drain:
+		return errNotStarted
 	case <-ctx.Done():
 		return ctx.Err()
 	}

@@ -9,9 +9,9 @@ import (
 	"time"
 )
 
-// startWithin is how long the answer to a start is waited for. Then nobody knows
-// whether a run came of it.
-const startWithin = 2 * time.Minute
+// startWithin is how long the answer to a start is waited for at the most; a backend
+// may give it up sooner. Then nobody knows whether a run came of it.
+const startWithin = 5 * time.Minute
 
 // startGrace is how long it is still waited for when the batch is interrupted: a run
 // without a handle can be neither terminated nor found again.

@@ -67,7 +67,7 @@ func TestStartsThatFail(t *testing.T) {
 		{"start=lost start=429", "hosted", "0s start, 1s start, 2s start", ends{Succeeded, "", 2, true, 2}, "intend intend over intend began"},
 		{strings.Repeat("start=lost ", 4), "hosted", "0s start, 1s start, 3s start, 7s start", ends{Failed, classUnknownStart, 4, true, 4}, "intend intend intend intend"},
 		// An answer that does not come is lost.
-		{"stuck", "hosted", "0s start, 2m1s start, 4m3s start, 6m7s start", ends{Failed, classUnknownStart, 4, true, 0}, "intend intend intend intend"},
+		{"stuck", "hosted", "0s start, 5m1s start, 10m3s start, 15m7s start", ends{Failed, classUnknownStart, 4, true, 0}, "intend intend intend intend"},
 		{"stuck", "fail", "0s start", ends{Failed, classUnknownStart, 1, false, 0}, "intend"},
 		// Nothing is started twice.
 		{"start=lost", "fail", "0s start", ends{Failed, classUnknownStart, 1, false, 1}, "intend"},

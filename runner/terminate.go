@@ -18,7 +18,8 @@ const (
 // tooLate ends a task whose run has gone on for too long. One that is polled may have
 // ended since it was looked at: what it made is paid for.
 func (r *run) tooLate(ctx context.Context, t *task) {
-	if status, ended := r.lastLook(ctx, t, r.budget.wait); ended {
+	status, ended, unseen := r.lastLook(ctx, t, r.budget.wait)
+	if ended {
 		r.judge(ctx, t, status, nil)
 		return
 	}
@@ -28,18 +29,22 @@ func (r *run) tooLate(ctx context.Context, t *task) {
 	}
 	how, _, usage := r.endEarly(ctx, t.handle)
 	err := fmt.Errorf("%w of %v and %s", errTimeout, r.Timeout, how)
+	if unseen != nil { // that may be why
+		err = fmt.Errorf("%w; its status could not be had last: %w", err, unseen)
+	}
 	r.end(t, err, Result{Status: TimedOut, Error: &ErrorInfo{Class: classTimedOut, Message: err.Error()}, Usage: usage})
 }
 
-// lastLook tells how the run of a task has ended, if it is polled and has.
-func (r *run) lastLook(ctx context.Context, t *task, wait func(context.Context) error) (status Status, ended bool) {
+// lastLook tells how the run of a task has ended, if it is polled and has. The error is
+// that of the look.
+func (r *run) lastLook(ctx context.Context, t *task, wait func(context.Context) error) (status Status, ended bool, err error) {
 	if r.waiter != nil || wait(ctx) != nil {
-		return status, false
+		return status, false, nil
 	}
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), terminateWithin)
 	defer cancel()
-	status, err := r.backend.Status(ctx, t.handle)
-	return status, err == nil && status.State.Ended()
+	status, err = r.backend.Status(ctx, t.handle)
+	return status, err == nil && status.State.Ended(), err
 }
 
 // endEarly terminates a run. It says what that has come to, whether the run is surely
@@ -105,7 +110,7 @@ func (r *run) endsByItself(ctx context.Context, t *task) bool {
 	if t.handle.TaskID == "" {
 		return false
 	}
-	status, ended := r.lastLook(ctx, t, func(context.Context) error { r.budget.take(); return nil })
+	status, ended, _ := r.lastLook(ctx, t, func(context.Context) error { r.budget.take(); return nil })
 	if !ended || status.State == Cancelled || status.State == Failed && r.Retry.FailedRuns {
 		return false
 	}
@@ -128,21 +133,21 @@ func (r *run) endedByUs(t *task, status Status) bool {
 	return true
 }
 
-// EndRuns terminates runs that nobody is to wait for any more, several at once. The
-// error is that of one that may go on.
-func EndRuns(ctx context.Context, backend Backend, runs []Begun) error {
+// endRuns terminates runs that nobody is to wait for any more, several at once, and
+// notes those that are over. The error is that of one that may go on.
+func endRuns(ctx context.Context, backend Backend, runs []Begun, note func(Begun) error) error {
 	var group errgroup.Group
 	group.SetLimit(orphansAtOnce)
 	for _, b := range runs {
 		group.Go(func() error {
 			err := terminate(ctx, backend, b.Handle)
-			if isGone(err) {
-				return nil
+			if !isGone(err) {
+				status, unknown := backend.Status(ctx, b.Handle)
+				if unknown != nil || !status.State.Ended() {
+					return fmt.Errorf("run %s/%s of item %s may go on: %w", b.Handle.PipelineID, b.Handle.TaskID, b.ID, err)
+				}
 			}
-			if status, unknown := backend.Status(ctx, b.Handle); unknown == nil && status.State.Ended() {
-				return nil
-			}
-			return fmt.Errorf("run %s/%s of item %s may go on: %w", b.Handle.PipelineID, b.Handle.TaskID, b.ID, err)
+			return note(b)
 		})
 	}
 	return group.Wait()

@@ -40,6 +40,18 @@ func TestTerminateIsTriedAgain(t *testing.T) {
 	}
 }
 
+// TestTimeoutOfRunsThatAreNotSeen: why the run was not seen to end is said.
+func TestTimeoutOfRunsThatAreNotSeen(t *testing.T) {
+	for do, unseen := range map[string]bool{"looks=" + strings.Repeat("x", 99) + " hang": true, "looks=xx hang": false} {
+		synctest.Test(t, func(t *testing.T) {
+			plan := newPlan(t, "a "+do)
+			plan.PollInterval, plan.Timeout = 2*time.Second, 10*time.Second
+			r := play(t, t.Context(), plan, newFake(t)).results["a"]
+			want(t, do, []any{r.Status, strings.Contains(r.Error.Message, "10s and was terminated; its status could not be had last: ")}, []any{TimedOut, unseen})
+		})
+	}
+}
+
 // TestInterruptWaitsForHandles: a start that is under way when the batch is
 // interrupted is waited for a little, so that its run can be terminated.
 func TestInterruptWaitsForHandles(t *testing.T) {

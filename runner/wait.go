@@ -14,6 +14,8 @@ const (
 	pollGrowth    = 1.25
 	maxPollGrowth = 8
 	maxPollErrors = 10 // looks that fail in a row before the run is given up
+
+	maxFailedPause = 30 * time.Second // after one that fails
 )
 
 // A run is not looked at before it has gone on for nine tenths of the time that
@@ -136,7 +138,7 @@ func (r *run) look(ctx context.Context, t *task, looks *pauses) (Status, error) 
 		if lasting >= maxPollErrors || failures >= maxPollErrors && r.Retry.MaxElapsed > 0 && elapsed >= r.Retry.MaxElapsed {
 			return Status{State: Running}, fmt.Errorf("the status could not be had %d times in a row; last: %w", failures, err)
 		}
-		pause := looks.after(time.Since(t.started))
+		pause := min(looks.after(time.Since(t.started)), maxFailedPause)
 		if api != nil && api.RetryAfter > 0 {
 			pause = max(pause, retryAfter(api, r.chance))
 		}

@@ -1,15 +1,23 @@
 package spec
 
 import (
+	"cmp"
 	"fmt"
 	"io"
+	"regexp"
 	"slices"
 )
 
 // Write writes a batch file that declares a saved pipeline, to be run on backend
-// vectorshift: its nodes, and one batch whose inputs are to be filled in. Parse gives
-// the same pipeline. The error names a value that no batch file can hold.
-func Write(w io.Writer, p *Pipeline) error {
+// vectorshift: its nodes, and one batch of the pipeline's name, whose inputs are to be
+// filled in. Parse gives the same pipeline. The error names a value that no batch file
+// can hold.
+func Write(w io.Writer, p *Pipeline) error { return WriteWith(w, p, nil) }
+
+// WriteWith is Write where the values of some variables, by name, are not to be read in
+// the file: ${NAME} is written in their place, and Parse gives the same pipeline where
+// the variables are set.
+func WriteWith(w io.Writer, p *Pipeline, variables map[string]string) error {
 	pipeline := spread{{"name", p.Name}}
 	if p.Description != "" {
 		pipeline = append(pipeline, member{"description", p.Description})
@@ -19,18 +27,30 @@ func Write(w io.Writer, p *Pipeline) error {
 		nodes = append(nodes, member{n.Name, n.members()})
 	}
 	pipeline = append(pipeline, member{"nodes", nodes})
-	var y yamlWriter
+	y := newYAMLWriter(variables)
+	batch := batchName(y.escaped(p.Name))
 	y.block(spread{
 		{"version", one},
 		{"pipeline", pipeline},
 		{"run", members{{"backend", "vectorshift"}}},
-		{"batches", spread{{"example", spread{{"inputs", []any{spread(p.placeholders())}}}}}},
+		{"batches", spread{{batch, spread{{"inputs", []any{spread(p.placeholders())}}}}}},
 	}, 0, false)
 	if y.err != nil {
 		return y.err
 	}
 	_, err := w.Write(y.text)
 	return err
+}
+
+var notInBatchName = regexp.MustCompile(`^[.-]|[^A-Za-z0-9_.-]`)
+
+// maxBatchName keeps the name of a results file to what file systems take.
+const maxBatchName = 100
+
+// batchName makes the name of a batch of that of a pipeline.
+func batchName(pipeline string) string {
+	name := notInBatchName.ReplaceAllString(pipeline, "_")
+	return cmp.Or(name[:min(len(name), maxBatchName)], "example")
 }
 
 // members are what a node consists of, in the usual order.

@@ -115,7 +115,7 @@ pipeline:
     output_0: {type: output, inputs: {output_type: string, value: "{{ llm.response }}"}}
 run: {backend: vectorshift}
 batches:
-  example:
+  bg_summariser:
     inputs:
       - input_0: a value for input_0
         count: 1
@@ -279,4 +279,42 @@ func TestWritePlaceholders(t *testing.T) {
 	written(t, p) // Parse has converted each
 	text, _ := written(t, &Pipeline{Name: "p", Nodes: []*Node{{Name: "n", Type: "x"}}})
 	mustContain(t, text, "inputs: [{}]\n")
+}
+
+// TestWriteWith: the value of a variable is not in the file, and Parse fills it in again.
+func TestWriteWith(t *testing.T) {
+	const key = "vs-$key-0123"
+	env := func(name string) (string, bool) { return key, name == "KEY" }
+	p := &Pipeline{Name: "by " + key, Nodes: []*Node{{Name: "n", Type: "x", ExecutionMode: "normal", InputNames: []string{"alone", "block", "deep"}, Inputs: map[string]any{
+		"alone": key, "deep": []any{map[string]any{"Authorization": "Bearer " + key + key, "cost": "$5"}}, "block": "a\n" + key + "\n",
+	}}}}
+	variables := map[string]string{"KEY": key}
+	var b bytes.Buffer
+	if err := WriteWith(&b, p, variables); err != nil {
+		t.Fatal(err)
+	}
+	if strings.Contains(b.String(), "0123") || !strings.Contains(b.String(), "by__") || strings.Count(b.String(), "${KEY}") != 5 {
+		t.Errorf("it is\n%s", b.String())
+	}
+	f, problems := Parse("batch.yaml", b.Bytes(), Options{Env: env})
+	if errs, _ := problems.Split(); len(errs) > 0 {
+		t.Fatalf("%v\nin:\n%s", errs, b.String())
+	}
+	if diff := cmp.Diff(plainNodes(p), plainNodes(f.Pipeline)); diff != "" || f.Pipeline.Name != p.Name {
+		t.Error(f.Pipeline.Name, diff)
+	}
+	p.Nodes[0].Inputs["deep"] = map[string]any{"x" + key: 1}
+	if err := WriteWith(io.Discard, p, variables); err == nil || !strings.Contains(err.Error(), "a name holds the value of a variable") || strings.Contains(err.Error(), "a number") {
+		t.Errorf("a name that holds it: %v", err)
+	}
+}
+
+func TestBatchName(t *testing.T) {
+	for name, want := range map[string]string{
+		"bg_summariser": "bg_summariser", "a b/c": "a_b_c", "..": "_.", "-x-": "_x-", "日本": "__", "": "example", strings.Repeat("a", 300): strings.Repeat("a", 100),
+	} {
+		if got := batchName(name); got != want {
+			t.Errorf("%q: %q, want %q", name, got, want)
+		}
+	}
 }

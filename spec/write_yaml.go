@@ -23,6 +23,16 @@ type yamlWriter struct {
 	text []byte
 	at   []string // names that lead to what is written
 	err  error    // the first
+
+	variables *strings.Replacer // puts the names of variables in place of their values
+}
+
+func newYAMLWriter(variables map[string]string) *yamlWriter {
+	var pairs []string
+	for name, value := range variables {
+		pairs = append(pairs, strings.ReplaceAll(value, "$", "$$"), "${"+name+"}")
+	}
+	return &yamlWriter{variables: strings.NewReplacer(pairs...)}
 }
 
 type (
@@ -177,15 +187,19 @@ func (y *yamlWriter) scalar(v any) string {
 // name gives the name of a member. Variables are not filled into names.
 func (y *yamlWriter) name(s string) string {
 	name := quoted(s)
+	if doubled := strings.ReplaceAll(s, "$", "$$"); y.variables.Replace(doubled) != doubled {
+		y.fail("a name holds the value of a variable that is not to be written")
+	}
 	if len(name) > maxName || !utf8.ValidString(s) {
 		y.fail("a name of %d bytes that no batch file can hold: %s", len(s), shorten(s))
 	}
 	return name
 }
 
-// escaped is a text in which no variables are filled in.
+// escaped is a text in which no variables are filled in but those that it is written
+// with.
 func (y *yamlWriter) escaped(s string) string {
-	s = strings.ReplaceAll(s, "$", "$$")
+	s = y.variables.Replace(strings.ReplaceAll(s, "$", "$$"))
 	switch {
 	case !utf8.ValidString(s):
 		y.fail("it is not valid UTF-8")

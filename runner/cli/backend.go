@@ -2,9 +2,9 @@ package cli
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"log/slog"
+	"maps"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -84,6 +84,9 @@ func (o *fileOptions) ready(file *spec.File, pipelines []variant, log *slog.Logg
 	switch file.Run.Backend {
 	case "local":
 	case "vectorshift":
+		if problems := hiddenValues(file.Pipeline); len(problems) > 0 {
+			return nil, &exitError{exitUsage, problems}
+		}
 		platform, err := newPlatform(o.env, log)
 		if err != nil {
 			return nil, err
@@ -107,6 +110,24 @@ func (o *fileOptions) ready(file *spec.File, pipelines []variant, log *slog.Logg
 	}
 	std.err.redact = file.Redactor
 	return t, nil
+}
+
+// hidden stands for secrets in all that nightshift prints.
+const hidden = "[hidden]"
+
+// hiddenValues finds inputs of nodes that were copied from where secrets are hidden:
+// saved, they would take the place of the secret.
+func hiddenValues(p *spec.Pipeline) (problems schema.Problems) {
+	for _, n := range p.Nodes {
+		for _, inputs := range []map[string]any{n.Inputs, n.CyclicInputs} {
+			for _, input := range slices.Sorted(maps.Keys(inputs)) {
+				if strings.Contains(string(spec.AppendJSON(nil, inputs[input])), hidden) {
+					problems = append(problems, n.Problem(input, "node %s: %s holds %s, which was printed in place of a secret; write the secret as ${VARIABLE}", n.Name, input, hidden))
+				}
+			}
+		}
+	}
+	return problems
 }
 
 // newPlatform makes the client of the hosted platform.
@@ -149,10 +170,13 @@ func (t *target) open(say, warn func(string)) (backend runner.Backend, release f
 func save(ctx context.Context, backend runner.Backend, file *spec.File, o runner.SaveOptions, warn func(string)) (runner.Saved, error) {
 	saved, err := backend.Save(ctx, file.Pipeline, o)
 	if err != nil {
-		return saved, saveError(file.Pipeline, err)
+		return saved, saveError(file.Pipeline, err, o.LookOnly)
 	}
 	if len(saved.Others) > 0 {
 		warn(severalNamed(file.Pipeline.Name, saved.PipelineID, saved.Others))
+	}
+	for _, note := range saved.Notes {
+		warn(note)
 	}
 	return saved, nil
 }
@@ -162,15 +186,26 @@ func severalNamed(name, taken string, others []string) string {
 	return fmt.Sprintf("there are %d pipelines named %s: the one that was changed last is taken, %s; the others are %s", 1+len(others), name, taken, strings.Join(others, ", "))
 }
 
+// written says what a save has written to the hosted platform; "": nothing.
+func (t *target) written(saved runner.Saved) string {
+	if t.platform == nil || saved.Action != runner.Created && saved.Action != runner.Updated {
+		return ""
+	}
+	return fmt.Sprintf("pipeline %s: %s as %s", t.file.Pipeline.Name, saved.Action, saved.PipelineID)
+}
+
 // saveError gives an error of a save its exit code: a saved pipeline that is not
 // there is a mistake in the file.
-func saveError(p *spec.Pipeline, err error) error {
-	if _, missing := errors.AsType[*runner.NotFoundError](err); missing && p.Nodes == nil {
-		return &exitError{exitUsage, fmt.Errorf("there is no pipeline %s%s that this key may see: %w", p.Name, p.ID, err)}
+func saveError(p *spec.Pipeline, err error, lookOnly bool) error {
+	if isUnknown(err) && p.Nodes == nil {
+		return notFound("pipeline "+p.Name+p.ID, err)
 	}
 	what := "save"
-	if p.Nodes == nil {
+	switch {
+	case p.Nodes == nil:
 		what = "find"
+	case lookOnly:
+		what = "look at"
 	}
-	return &exitError{exitBackend, fmt.Errorf("cannot %s pipeline %s%s: %w", what, p.Name, p.ID, err)}
+	return callError(fmt.Errorf("cannot %s pipeline %s%s: %w", what, p.Name, p.ID, err))
 }

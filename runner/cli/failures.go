@@ -16,6 +16,13 @@ type failures struct {
 
 const shownFailures = 5
 
+// maxSaid is the most that is said of one error, in characters: the platform, a model
+// or a file may have given the words of it.
+const maxSaid = 1000
+
+// oneLine makes of an error what a terminal may be shown.
+func oneLine(message string) string { return runner.OneLine(message, maxSaid) }
+
 func (f *failures) Handle(e runner.Event) {
 	if e.Kind != runner.Finished || e.Result.Error == nil {
 		return
@@ -27,8 +34,7 @@ func (f *failures) Handle(e runner.Event) {
 
 func (f *failures) print(w io.Writer, j *job) {
 	for _, r := range f.first {
-		message, _, _ := strings.Cut(r.Error.Message, "\n")
-		fmt.Fprintf(w, "%s: item %s %s: %s\n", r.Batch, r.ID, strings.ReplaceAll(string(r.Status), "_", " "), message)
+		fmt.Fprintf(w, "%s: item %s %s: %s\n", r.Batch, oneLine(r.ID), strings.ReplaceAll(string(r.Status), "_", " "), oneLine(r.Error.Message))
 	}
 	if more := f.count - len(f.first); more > 0 {
 		where := "; see " + j.path

@@ -92,6 +92,11 @@ func printResult(std streams, r *vectorshift.Result) error {
 	)
 }
 
+// unknownResult is that of a run of which no look has an answer.
+func unknownResult(h *vectorshift.RunHandle) *vectorshift.Result {
+	return &vectorshift.Result{PipelineID: h.PipelineID, TaskID: h.TaskID, TraceID: h.TraceID, State: stateUnknown}
+}
+
 // runError is an error of a call about a run.
 func runError(h *vectorshift.RunHandle, err error) error {
 	return notFound(fmt.Sprintf("run %s/%s", h.PipelineID, h.TaskID), err)

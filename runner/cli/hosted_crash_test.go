@@ -9,10 +9,10 @@ import (
 	"nightshift/runner/vectorshift/vectorshifttest"
 )
 
-// A batch on the platform is killed at many moments, while calls of all kinds fail and
-// answers to starts are lost. No start is repeated because of a status call;
-// possible duplicates come of starts that were lost or killed, each is marked, and no
-// other.
+// A batch on the platform is killed at many moments, while calls of all kinds fail,
+// starts are refused, and answers to others are lost. No start is repeated because of a
+// status call; possible duplicates come of starts that were lost or under way at a
+// kill, each is marked, and no other.
 func TestHostedKilledAndResumed(t *testing.T) {
 	rows, kills := 600, 20
 	if testing.Short() {
@@ -30,6 +30,10 @@ func TestHostedKilledAndResumed(t *testing.T) {
 		{vectorshifttest.Start, 0.01, vectorshifttest.Failure{Cut: true}},
 		{vectorshifttest.Start, 0.01, vectorshifttest.Failure{Status: http.StatusBadGateway, Done: true}},
 		{vectorshifttest.Start, 0.01, vectorshifttest.Failure{Status: http.StatusGatewayTimeout}},
+		{vectorshifttest.Start, 0.01, vectorshifttest.Failure{Status: 520, Done: true}},
+		{vectorshifttest.Start, 0.01, vectorshifttest.Failure{Status: 524, Done: true}},
+		{vectorshifttest.Start, 0.02, vectorshifttest.Failure{Status: http.StatusInternalServerError}},
+		{vectorshifttest.Start, 0.03, vectorshifttest.RetryAfter(1)}, // they are parked at the next kill
 		{vectorshifttest.Start, 0.02, vectorshifttest.Failure{Status: http.StatusServiceUnavailable}},
 		{vectorshifttest.Start, 0.02, slowDown},
 		{vectorshifttest.Status, 0.05, slowDown},
@@ -51,12 +55,9 @@ func TestHostedKilledAndResumed(t *testing.T) {
 	c.start().ends(exitOK, "re-attached")
 	marked := c.whole()
 	c.inFlight()
-	inDoubt, runs := 0, len(c.server.Runs())
-	for _, n := range c.doubted {
-		inDoubt += n
-	}
-	t.Logf("%d kills, %d starts in flight at one; %d runs for %d items, %d marked; %d status calls", c.kills, inDoubt, runs, rows, marked, len(c.server.Calls(vectorshifttest.Status)))
-	if c.kills < kills*3/4 || inDoubt == 0 || marked <= inDoubt/2 {
+	fates, runs := countFates(c.histories()), len(c.server.Runs())
+	t.Logf("%d kills; starts: %v, and %d not sent; %d runs for %d items, %d marked; %d status calls", c.kills, fates, len(c.unsent), runs, rows, marked, len(c.server.Calls(vectorshifttest.Status)))
+	if c.kills < kills*3/4 || marked < kills/2 || fates[fateLost] < kills || fates[fateRefused] < kills {
 		t.Errorf("too little has happened")
 	}
 	if n := len(c.server.Pipelines("hosted")); n != 1 {

@@ -45,15 +45,22 @@ type hostedCrowd struct {
 	random    *rand.Rand
 	server    *vectorshifttest.Server
 	came      chan struct{} // a token for each start that comes
-	processes []time.Time   // when each was started
+	processes []lifetime
 	kills     int
-	doubted   map[string]int // kills at which the journal had an intent of an item, and no run
+	open      map[string]bool // intents at the last kill
+	unsent    map[string]bool // items of which a kill has kept a start from being sent that was noted already
+}
+
+// lifetime is that of one process.
+type lifetime struct {
+	began  time.Time
+	killed time.Time // zero: it was not
 }
 
 // newHostedCrowd makes the batch; more is put under run of the batch file.
 func newHostedCrowd(t *testing.T, rows int, more string) *hostedCrowd {
 	const seed = 20261123
-	c := &hostedCrowd{t: t, dir: t.TempDir(), rows: rows, random: rand.New(rand.NewPCG(seed, uint64(rows))), came: make(chan struct{}, 1<<16), doubted: map[string]int{}}
+	c := &hostedCrowd{t: t, dir: t.TempDir(), rows: rows, random: rand.New(rand.NewPCG(seed, uint64(rows))), came: make(chan struct{}, 1<<16), unsent: map[string]bool{}}
 	c.server = vectorshifttest.New()
 	t.Cleanup(c.server.Close)
 	c.set(vectorshifttest.Settings{})
@@ -98,9 +105,15 @@ func (c *hostedCrowd) start(flags ...string) *process {
 	for len(c.came) > 0 {
 		<-c.came
 	}
-	c.processes = append(c.processes, time.Now())
+	c.processes = append(c.processes, lifetime{began: time.Now()})
+	return c.command(append([]string{"run", "batch.yaml"}, flags...)...)
+}
+
+// command starts a process that does something else with the platform.
+func (c *hostedCrowd) command(args ...string) *process {
+	c.t.Helper()
 	env := []string{"VECTORSHIFT_API_KEY=" + c.server.Key, "VECTORSHIFT_BASE_URL=" + c.server.URL}
-	return startProcess(c.t, c.dir, "", env, append([]string{"run", "batch.yaml"}, flags...)...)
+	return startProcess(c.t, c.dir, "", env, args...)
 }
 
 // underWay waits until so many starts have come, or the process has ended.
@@ -131,8 +144,17 @@ func (c *hostedCrowd) full(flags ...string) *process {
 	return p
 }
 
-// kill runs the batch until so many starts have come and for a little longer, kills
-// it, and notes which starts are in doubt from then on.
+// process is the place of the one that made a call.
+func (c *hostedCrowd) process(at time.Time) int {
+	later := slices.IndexFunc(c.processes, func(p lifetime) bool { return p.began.After(at) })
+	if later < 0 {
+		later = len(c.processes)
+	}
+	return later - 1
+}
+
+// kill runs the batch until so many starts have come and for a little longer, and
+// kills it.
 func (c *hostedCrowd) kill(starts int, longer time.Duration) {
 	c.t.Helper()
 	p := c.start()
@@ -141,6 +163,12 @@ func (c *hostedCrowd) kill(starts int, longer time.Duration) {
 	case <-p.ended:
 	case <-time.After(longer): // the moment is to be any
 	}
+	c.killed(p)
+}
+
+// killed kills a process, and notes which starts were not sent for that.
+func (c *hostedCrowd) killed(p *process) {
+	c.t.Helper()
 	if !p.kill() {
 		if code := p.cmd.ProcessState.ExitCode(); code > exitItems {
 			c.t.Fatalf("it ended by itself with exit code %d:\n%s", code, p.err.String())
@@ -148,20 +176,35 @@ func (c *hostedCrowd) kill(starts int, longer time.Duration) {
 		return
 	}
 	c.kills++
-	for _, id := range c.intents() {
-		c.doubted[id]++
+	this := &c.processes[len(c.processes)-1]
+	this.killed = time.Now()
+	sent := map[string]int{}
+	for _, call := range c.server.Calls(vectorshifttest.Start) {
+		if call.At.After(this.began) {
+			sent[call.Body["inputs"].(map[string]any)["in"].(string)]++
+		}
+	}
+	open := c.intents()
+	for id, noted := range open {
+		if noted > sent[id] && !c.open[id] {
+			c.unsent[id] = true
+		}
+	}
+	c.open = map[string]bool{}
+	for id := range open {
+		c.open[id] = true
 	}
 }
 
 // intents are the items of which the journal says that a run was about to be started,
-// but not that it was, and that have no result.
-func (c *hostedCrowd) intents() []string {
+// but not that it was, and that have no result; with how often it says so.
+func (c *hostedCrowd) intents() map[string]int {
 	c.t.Helper()
 	text, err := os.ReadFile(c.results() + ".journal")
 	if err != nil {
 		return nil // it was killed before there was one
 	}
-	open := map[string]bool{}
+	open, noted := map[string]int{}, map[string]int{}
 	for line := range bytes.Lines(text) {
 		var record struct {
 			Intent, Began *struct{ ID string }
@@ -172,7 +215,8 @@ func (c *hostedCrowd) intents() []string {
 		}
 		switch {
 		case record.Intent != nil:
-			open[record.Intent.ID] = true
+			noted[record.Intent.ID]++
+			open[record.Intent.ID] = noted[record.Intent.ID]
 		case record.Began != nil:
 			delete(open, record.Began.ID)
 		default:
@@ -180,8 +224,8 @@ func (c *hostedCrowd) intents() []string {
 		}
 	}
 	ended := c.ended()
-	maps.DeleteFunc(open, func(id string, _ bool) bool { return ended[id].ID != "" })
-	return slices.Collect(maps.Keys(open))
+	maps.DeleteFunc(open, func(id string, _ int) bool { return ended[id].ID != "" })
+	return open
 }
 
 // hostedResult is what a line says of its run.
@@ -191,6 +235,7 @@ type hostedResult struct {
 	TaskID            string `json:"task_id"`
 	TraceID           string `json:"trace_id"`
 	Outputs           map[string]any
+	Error             *struct{ Message string }
 }
 
 // ended gives the results by id, without a line that a kill has torn.

@@ -309,7 +309,7 @@ func TestHostedRunsAdopt(t *testing.T) {
 	b.looks["d"] = &vectorshifttest.Failure{Status: http.StatusOK, Body: `{"status":"failed","error":"it went wrong"}`}
 	b.mu.Unlock()
 	p = startProcess(t, b.dir, "", nil, "runs", "batch.yaml", "--adopt")
-	p.ends(exitItems, "3 runs are not adopted", "0 already done, 2 re-attached, 0 to do")
+	p.ends(exitItems, "3 runs are not adopted: 2 are orphans, which run or --terminate ends; 1 is not known to the platform, and run starts it again", "0 already done, 2 re-attached, 0 to do")
 	if n := calls() - before; n != 0 {
 		t.Errorf("%d calls change something", n)
 	}
@@ -326,11 +326,39 @@ func TestHostedRunsAdopt(t *testing.T) {
 	b.mu.Lock()
 	clear(b.looks)
 	b.mu.Unlock()
-	if _, said := b.runs(exitUsage, "--adopt"); !strings.Contains(said, "the pipeline has changed") {
+	if _, said := b.runs(exitUsage, "--adopt"); !strings.Contains(said, "the pipeline has changed since these runs were begun; --accept-changed-pipeline") || strings.Contains(said, "--fresh") {
 		t.Errorf("with another pipeline it said %s", said)
 	}
 	b.runs(exitItems, "--adopt", "--accept-changed-pipeline")
 	b.shows("adopted", "b! succeeded, c! succeeded", exitOK)
+}
+
+// TestHostedRunsInDoubt: a start of which no run is known is told, and nothing else is
+// said to be done about it.
+func TestHostedRunsInDoubt(t *testing.T) {
+	b := &begunRuns{T: t, dir: t.TempDir(), server: vectorshifttest.New()}
+	t.Cleanup(b.server.Close)
+	t.Setenv("VECTORSHIFT_API_KEY", b.server.Key)
+	t.Setenv("VECTORSHIFT_BASE_URL", b.server.URL)
+	t.Setenv("NIGHTSHIFT_STATE", "")
+	b.write("batch.yaml", runsBatch)
+	b.rows("a")
+	met, release := holdStarts(b.server)
+	p := startProcess(t, b.dir, "", nil, "run", "batch.yaml")
+	<-met
+	p.kill()
+	close(release)
+	const doubt = "1 start has no known run"
+	for flags, wanted := range map[string]string{
+		"":            doubt + ": run looks for it, or starts it again",
+		"--adopt":     doubt + ": run looks for it, or starts it again",
+		"--terminate": doubt + ", so what came of it cannot be ended; the trace ids are ",
+	} {
+		said := b.shows(flags, "a unknown", exitOK, strings.Fields(flags)...)
+		if !strings.Contains(said, wanted) || strings.Contains(said, "not adopted") {
+			t.Errorf("%s said %s", flags, said)
+		}
+	}
 }
 
 // TestAdoptingStartsNothing: where another nightshift has terminated a run since it was

@@ -1,6 +1,7 @@
 package cli
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -50,7 +51,7 @@ func (o *inputOptions) given(p *spec.Pipeline, asFiles bool) (runner.Inputs, err
 		case names == nil:
 			return nil, fmt.Errorf("--input %s: the pipeline has no inputs", name)
 		case i < 0:
-			return nil, fmt.Errorf("--input %s: the pipeline has no input of that name%s; it has %s", name, schema.DidYouMean(name, names), strings.Join(names, ", "))
+			return nil, fmt.Errorf("--input %s: the pipeline has no input of that name%s", name, cmp.Or(schema.DidYouMean(name, names), "; it has "+strings.Join(names, ", ")))
 		}
 		converted, err := inputValue(value, declared[i].Type, asFiles)
 		if err != nil {
@@ -119,7 +120,7 @@ func (t *target) declared(ctx context.Context) (*spec.Pipeline, error) {
 	}
 	saved, err := t.platform.Fetch(ctx, vectorshift.Which{ID: p.ID, Name: p.Name})
 	if err != nil {
-		return nil, saveError(p, err)
+		return nil, saveError(p, fmt.Errorf("pipeline %s%s: %w", p.Name, p.ID, err), false)
 	}
 	if declared, _, err := saved.Spec(); err == nil {
 		return declared, nil
@@ -153,6 +154,9 @@ func (o *inputOptions) prepare(ctx context.Context, t *target, say func(string))
 	if err != nil {
 		release()
 		return nil, err
+	}
+	if written := t.written(saved); written != "" {
+		say(written)
 	}
 	return &oneRun{backend, release, saved.PipelineID, inputs}, nil
 }

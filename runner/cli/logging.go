@@ -5,6 +5,8 @@ import (
 	"log/slog"
 
 	"github.com/spf13/cobra"
+
+	"nightshift/schema"
 )
 
 // logOptions are the flags of commands that log what they do.
@@ -38,4 +40,18 @@ func (o *logOptions) logger(std streams) *slog.Logger {
 		return slog.New(slog.NewTextHandler(std.err, options))
 	}
 	return nil
+}
+
+// say says what must be said, in the form of all that is said.
+func (o *logOptions) say(std streams, message string) {
+	if logger := o.logger(std); logger != nil {
+		logger.Warn(message)
+		return
+	}
+	fmt.Fprintln(std.err, message)
+}
+
+// warnings says those of a batch file.
+func (o *logOptions) warnings(std streams) func(schema.Problems) {
+	return func(problems schema.Problems) { o.say(std, problems.Error()) }
 }

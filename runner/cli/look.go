@@ -14,8 +14,9 @@ import (
 type look struct {
 	known    bool // whether there was one: not where rows can be read once only
 	done     int  // have ended
-	begun    int  // a run of them may be going
+	begun    int  // a run of them is known
 	todo     int
+	doubted  int // of these, a start was begun of which no run is known
 	edited   int // of these, have ended with other inputs
 	again    int // of these, have ended, and are run again
 	notAsked int // have not ended, and are not asked for now

@@ -42,7 +42,7 @@ func execute(ctx context.Context, args []string, std streams) int {
 		fmt.Fprintln(std.err, problems.Error())
 		return code
 	}
-	fmt.Fprintf(std.err, "nightshift: %v\n", err)
+	fmt.Fprintf(std.err, "nightshift: %s\n", oneLine(err.Error()))
 	return code
 }
 

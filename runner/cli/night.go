@@ -171,12 +171,12 @@ func (n *night) open(j *job) (runner.Recorder, error) {
 // endAbandoned terminates the runs of what --fresh moves aside: nobody would know of
 // them any more.
 func (n *night) endAbandoned(j *job) error {
-	runs := j.generation.Abandoned
+	runs := j.generation.Abandoned()
 	if len(runs) == 0 {
 		return nil
 	}
 	n.say(n.std, fmt.Sprintf("%s: --fresh terminates %d %s of the earlier pass that may be going on", j.batch.Name, len(runs), plural(len(runs), "run", "runs")))
-	if err := runner.EndRuns(n.signals.ctx, n.backend, runs); err != nil {
+	if err := j.generation.EndAbandoned(n.signals.ctx, n.backend); err != nil {
 		return fmt.Errorf("%s: nothing is moved aside, as %w; end it (nightshift runs --terminate), or wait for it", j.batch.Name, err)
 	}
 	return nil

@@ -59,8 +59,8 @@ func environment(files []string) (spec.Environment, error) {
 }
 
 // loadHosted reads a batch file whose runs outlive this process.
-func (o *fileOptions) loadHosted(cmd *cobra.Command, path string, std streams) (*spec.File, error) {
-	file, err := o.load(path, std, std.err.warn)
+func (o *fileOptions) loadHosted(cmd *cobra.Command, path string, log *logOptions, std streams) (*spec.File, error) {
+	file, err := o.load(path, std, log.warnings(std))
 	if err != nil {
 		return nil, err
 	}

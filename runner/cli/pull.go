@@ -5,10 +5,15 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
+	"reflect"
+	"slices"
+	"strings"
 
 	"github.com/spf13/cobra"
 
 	"nightshift/runner/vectorshift"
+	"nightshift/schema"
 	"nightshift/spec"
 )
 
@@ -24,7 +29,8 @@ func newPull(std streams) *cobra.Command {
 		Short: "print a saved pipeline as a batch file",
 		Long: `Pull fetches a pipeline from the hosted platform and prints it as a batch file, which
 save leaves unchanged. Its batch holds placeholders. What a batch file cannot say is
-told on standard error, as are keys that were left out.
+told on standard error, as are keys of providers that were left out; your own key is
+printed as ${VECTORSHIFT_API_KEY}.
 
 Exit codes: 0 · 2 wrong usage, or there is no such pipeline · 4 platform unreachable,
 or it refused.`,
@@ -78,16 +84,26 @@ func (o *pullOptions) pull(ctx context.Context, std streams) error {
 	if err != nil {
 		return &exitError{exitUsage, fmt.Errorf("pipeline %s: %w", p.ID, err)}
 	}
-	hideIn(declared, std.err.redact)
+	say := func(message string) { o.say(std, message) }
+	env, err := keyAsVariable(declared, client.Key(), std.err.redact)
+	if err != nil {
+		return &exitError{exitUsage, fmt.Errorf("pipeline %s: %w", p.ID, err)}
+	}
 	var text bytes.Buffer
-	if err := spec.Write(&text, declared); err != nil {
+	if err := spec.WriteWith(&text, declared, env); err != nil {
 		return &exitError{exitUsage, fmt.Errorf("pipeline %s: %w", p.ID, err)}
 	}
 	for _, note := range notes {
-		fmt.Fprintln(std.err, note)
+		say(note)
 	}
-	if _, problems := spec.Parse("batch.yaml", text.Bytes(), spec.Options{}); len(problems) > 0 {
-		fmt.Fprintf(std.err, "nightshift has these remarks on what is saved there:\n%v\n", problems)
+	if bytes.Contains(text.Bytes(), []byte("${"+keyVariable+"}")) {
+		say("the key is printed as ${" + keyVariable + "}: save takes it from the environment, or an --env-file")
+	}
+	if remark := remarks(text.Bytes(), client.Key()); remark != "" {
+		say(remark)
+	}
+	if where := o.savedTo(ctx, client, p); where != "" {
+		say(where)
 	}
 	if _, err := std.out.Write(text.Bytes()); err != nil {
 		return unwritten(err)
@@ -95,11 +111,92 @@ func (o *pullOptions) pull(ctx context.Context, std streams) error {
 	return nil
 }
 
-// hideIn hides secrets in a pipeline, before it is written: afterwards they might be
-// hidden where YAML needs quotes for what takes their place.
-func hideIn(p *spec.Pipeline, redact *spec.Redactor) {
-	p.Name, p.Description = redact.Text(p.Name), redact.Text(p.Description)
-	for _, n := range p.Nodes {
-		n.Inputs, n.CyclicInputs = redact.Map(n.Inputs), redact.Map(n.CyclicInputs)
+// keyVariable holds the key of the platform.
+const keyVariable = "VECTORSHIFT_API_KEY"
+
+// keyAsVariable is the variable to write in place of the key, which is the one secret
+// that pull knows of. The error names the input that holds the key in another form, as
+// that would be saved as it is printed.
+func keyAsVariable(p *spec.Pipeline, key string, redact *spec.Redactor) (variables map[string]string, err error) {
+	if redact.Text(key) == key {
+		return nil, nil // too short to be one
 	}
+	without := strings.NewReplacer(key, "")
+	holds := func(what string, value any) {
+		if v := eachText(value, without.Replace); err == nil && !reflect.DeepEqual(redact.Value(v), v) {
+			err = fmt.Errorf("%s holds the key of %s in a form that cannot be printed; take it out on the platform", what, keyVariable)
+		}
+	}
+	holds("its name", p.Name)
+	holds("its description", p.Description)
+	for _, n := range p.Nodes {
+		for _, inputs := range []map[string]any{n.Inputs, n.CyclicInputs} {
+			for _, input := range slices.Sorted(maps.Keys(inputs)) {
+				holds(fmt.Sprintf("node %s: %s", n.Name, input), inputs[input])
+			}
+		}
+	}
+	return map[string]string{keyVariable: key}, err
+}
+
+// eachText does something to all texts of a plain value; names of members stay.
+func eachText(v any, do func(string) string) any {
+	switch v := v.(type) {
+	case string:
+		return do(v)
+	case []any:
+		list := make([]any, len(v))
+		for i := range v {
+			list[i] = eachText(v[i], do)
+		}
+		return list
+	case map[string]any:
+		m := make(map[string]any, len(v))
+		for name := range v {
+			m[name] = eachText(v[name], do)
+		}
+		return m
+	}
+	return v
+}
+
+// remarks are what save would say of the file that is printed, at its lines.
+func remarks(text []byte, key string) string {
+	_, problems := spec.Parse("", text, spec.Options{Env: func(name string) (string, bool) { return key, name == keyVariable }})
+	errs, warnings := problems.Split()
+	said := func(intro string, problems schema.Problems) (lines []string) {
+		for _, p := range problems {
+			lines = append(lines, fmt.Sprintf("line %d: %s", p.Line, p.Message))
+		}
+		if lines != nil {
+			lines = append([]string{intro}, lines...)
+		}
+		return lines
+	}
+	return strings.Join(append(said("save refuses what is printed, as:", errs), said("nightshift has these remarks on what is printed:", warnings)...), "\n")
+}
+
+// savedTo warns where a save of what is printed would not leave the platform as it is.
+func (o *pullOptions) savedTo(ctx context.Context, client *vectorshift.Client, p *vectorshift.Pipeline) string {
+	w := o.which
+	if w.Name != "" && w.Username+w.Org == "" || p.Name == "" {
+		return ""
+	}
+	var lines []string
+	newest, err := client.Fetch(ctx, vectorshift.Which{Name: p.Name})
+	switch {
+	case isUnknown(err):
+		lines = append(lines, fmt.Sprintf("save would create a pipeline: none of the name %s can be found, and %s would be left alone", p.Name, p.ID))
+	case err != nil:
+		lines = append(lines, fmt.Sprintf("whether save would write to %s is not known: %v", p.ID, err))
+	case newest.ID != p.ID:
+		lines = append(lines, fmt.Sprintf("save would write to %s, the pipeline of the name %s that was changed last, NOT to %s; give one of them another name", newest.ID, p.Name, p.ID))
+	}
+	if w.Version != "" {
+		lines = append(lines, fmt.Sprintf("this is version %s; save makes it the newest", w.Version))
+	}
+	if w.Branch != "" {
+		lines = append(lines, fmt.Sprintf("this is the branch %s; save writes it to the main branch", w.Branch))
+	}
+	return strings.Join(lines, "\n")
 }

@@ -1,6 +1,7 @@
 package cli
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -58,21 +59,27 @@ func (o *resultOptions) result(ctx context.Context, args []string, std streams) 
 		return err
 	}
 	signals := watchSignals(ctx, onInterruptDetach, func(string) {
-		fmt.Fprintln(std.err, "nightshift: interrupted: the run goes on")
+		o.say(std, "nightshift: interrupted: the run goes on")
 	})
 	defer signals.stop()
 	signals.starting.Store(true)
-	result, err := handle.Result(signals.ctx, vectorshift.ResultOptions{PollInterval: o.pollInterval, Timeout: o.timeout})
+	failing := failingLooks{say: func(message string) { o.say(std, message) }}
+	result, err := handle.Result(signals.ctx, vectorshift.ResultOptions{PollInterval: o.pollInterval, Timeout: o.timeout, Failing: failing.tell})
 	code := exitItems
 	_, late := errors.AsType[*runner.PollTimeoutError](err)
 	switch {
 	case late:
 		code = exitTimeout
-		result = &vectorshift.Result{PipelineID: handle.PipelineID, TaskID: handle.TaskID, TraceID: handle.TraceID, State: runner.Running}
+		if result == nil { // there was no good look
+			result = unknownResult(handle)
+			result.Error = cmp.Or(failing.last, "no look at it was answered in time")
+		}
 	case result == nil && signals.interrupted():
 		return &exitError{code: interruptCode(signals.ctx)}
 	case result == nil:
 		return runError(handle, err)
+	case result.State == runner.Cancelled:
+		err = fmt.Errorf("run %s: %s", result.TaskID, result.Error) // it has not failed
 	}
 	if err := printResult(std, result); err != nil {
 		return err
@@ -81,4 +88,17 @@ func (o *resultOptions) result(ctx context.Context, args []string, std streams) 
 		return &exitError{code, err}
 	}
 	return nil
+}
+
+// failingLooks tells of looks that fail: each error once, until there is another.
+type failingLooks struct {
+	say  func(string)
+	last string
+}
+
+func (f *failingLooks) tell(err error) {
+	if text := err.Error(); text != f.last {
+		f.last = text
+		f.say(text + "; looking again")
+	}
 }

@@ -179,8 +179,8 @@ func (o *runOptions) run(ctx context.Context, path string, std streams) error {
 			return err
 		}
 	}
-	if target.platform != nil && (saved.Action == runner.Created || saved.Action == runner.Updated) {
-		notice(fmt.Sprintf("pipeline %s: %s as %s", file.Pipeline.Name, saved.Action, saved.PipelineID))
+	if written := target.written(saved); written != "" {
+		notice(written)
 	}
 	signals.starting.Store(true)
 	night := night{runOptions: o, file: file, backend: backend, signals: signals, std: std, began: began, summaries: summaries{path: o.summary}}

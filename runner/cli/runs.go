@@ -44,7 +44,7 @@ these results · 6 results cannot be written · 130 and 143 interrupted: runs go
 			if err := o.validate(cmd); err != nil {
 				return err
 			}
-			file, err := o.loadHosted(cmd, args[0], std)
+			file, err := o.loadHosted(cmd, args[0], &o.logOptions, std)
 			if err != nil {
 				return err
 			}
@@ -116,6 +116,7 @@ func (o *runsOptions) runs(ctx context.Context, file *spec.File, std streams) (e
 	}
 	perMinute := file.Run.Rate.RequestsPerMinute
 	callErr := lookAtRuns(ctx, target.platform, perMinute, found)
+	o.tellDoubted(found, std)
 	if o.terminate {
 		callErr = cmp.Or(callErr, endRuns(ctx, target.platform, perMinute, found))
 	}

@@ -2,7 +2,9 @@ package cli
 
 import (
 	"context"
+	"errors"
 	"fmt"
+	"strings"
 	"time"
 
 	"nightshift/runner"
@@ -17,15 +19,19 @@ func (o *runsOptions) wait(ctx context.Context, target *target, found []*begunBa
 	defer signals.stop()
 	var jobs []*job
 	defer func() { closeJobs(jobs) }()
-	left := 0
+	var left notAdopted
 	for _, b := range found {
 		ids := b.adoptable()
-		if left += len(b.runs) - len(ids); len(ids) == 0 {
+		left.add(b)
+		if len(ids) == 0 {
 			continue
 		}
 		o.only = ids
 		problems, err := o.openJob(target.file, b.job, jobs, began, std)
 		jobs = append(jobs, b.job)
+		if errors.Is(err, runner.ErrChangedPipeline) {
+			return &exitError{exitUsage, fmt.Errorf("%s: %w since these runs were begun; --accept-changed-pipeline adopts them all the same", b.path, runner.ErrChangedPipeline)}
+		}
 		if err != nil {
 			return err
 		}
@@ -35,8 +41,8 @@ func (o *runsOptions) wait(ctx context.Context, target *target, found []*begunBa
 		b.plan.Past = adopting{b.generation}
 		b.plan.Retry.UnknownStart, b.plan.Retry.FailedRuns = "fail", false
 	}
-	if left > 0 {
-		o.notice(std, fmt.Sprintf("%d %s not adopted: orphans, and runs that the platform does not know; run and --terminate see to them", left, plural(left, "run is", "runs are")))
+	if said := left.String(); said != "" {
+		o.notice(std, said)
 	}
 	if len(jobs) == 0 {
 		return nil
@@ -60,6 +66,37 @@ func (b *begunBatch) adoptable() []string {
 		}
 	}
 	return ids
+}
+
+// notAdopted counts runs that cannot be waited for. Starts of which no run is known
+// are not among them.
+type notAdopted struct{ orphans, unknown int }
+
+func (n *notAdopted) add(b *begunBatch) {
+	for _, r := range b.runs {
+		switch {
+		case r.Handle.TaskID == "":
+		case r.orphan == true:
+			n.orphans++
+		case r.status == stateUnknown:
+			n.unknown++
+		}
+	}
+}
+
+func (n notAdopted) String() string {
+	var why []string
+	if n.orphans > 0 {
+		why = append(why, fmt.Sprintf("%d %s, which run or --terminate ends", n.orphans, plural(n.orphans, "is an orphan", "are orphans")))
+	}
+	if n.unknown > 0 {
+		why = append(why, fmt.Sprintf("%d %s not known to the platform, and run starts %s again", n.unknown, plural(n.unknown, "is", "are"), plural(n.unknown, "it", "them")))
+	}
+	if why == nil {
+		return ""
+	}
+	all := n.orphans + n.unknown
+	return fmt.Sprintf("%d %s not adopted: %s", all, plural(all, "run is", "runs are"), strings.Join(why, "; "))
 }
 
 // adopting is the past of a batch of which runs are waited for, and nothing else.

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"strings"
 	"sync"
 	"time"
 
@@ -100,6 +101,29 @@ func lookAtRuns(ctx context.Context, client *vectorshift.Client, perMinute int, 
 		return callError(fmt.Errorf("how some runs stand is not known: %w", err))
 	}
 	return nil
+}
+
+// tellDoubted tells of starts of which no run is known: nobody can look at those, or
+// end them.
+func (o *runsOptions) tellDoubted(found []*begunBatch, std streams) {
+	var traces []string
+	for _, b := range found {
+		for _, r := range b.runs {
+			if r.Handle.TaskID == "" {
+				traces = append(traces, r.Handle.TraceID)
+			}
+		}
+	}
+	n := len(traces)
+	switch {
+	case n == 0:
+	case o.terminate:
+		o.say(std, fmt.Sprintf("%d %s no known run, so what came of %s cannot be ended; the trace ids are %s",
+			n, plural(n, "start has", "starts have"), plural(n, "it", "them"), strings.Join(traces, ", ")))
+	default:
+		o.notice(std, fmt.Sprintf("%d %s no known run: run looks for %s, or starts %s again",
+			n, plural(n, "start has", "starts have"), plural(n, "it", "them"), plural(n, "it", "them")))
+	}
 }
 
 // endRuns terminates the runs that are running, and notes it in their journals: an item

@@ -17,6 +17,7 @@ type saveOptions struct {
 	fileOptions
 	logOptions
 	deploy            bool
+	publish           bool // deploy was asked for
 	bump, description string
 }
 
@@ -45,10 +46,11 @@ refused.`,
 			if err := o.validateLog(); err != nil {
 				return err
 			}
-			file, err := o.loadHosted(cmd, args[0], std)
+			file, err := o.loadHosted(cmd, args[0], &o.logOptions, std)
 			if err != nil {
 				return err
 			}
+			o.publish = o.deploy && cmd.Flags().Changed("deploy")
 			return o.save(cmd.Context(), file, std)
 		},
 	}
@@ -66,16 +68,19 @@ func (o *saveOptions) save(ctx context.Context, file *spec.File, std streams) er
 		return err
 	}
 	p, action, changes, err := target.platform.SavePipeline(ctx, file.Pipeline, vectorshift.SaveOptions{
-		NoDeploy: !o.deploy, Bump: o.bump, Description: o.description,
+		NoDeploy: !o.deploy, Deploy: o.publish, Bump: o.bump, Description: o.description,
 	}, false)
 	if err != nil {
-		return saveError(file.Pipeline, err)
+		return saveError(file.Pipeline, err, false)
 	}
 	for _, change := range changes {
-		fmt.Fprintln(std.err, shownChange(change, file.Redactor))
+		o.say(std, shownChange(change, file.Redactor))
 	}
 	if len(p.Others) > 0 {
-		fmt.Fprintln(std.err, severalNamed(p.Name, p.ID, p.Others))
+		o.say(std, severalNamed(p.Name, p.ID, p.Others))
+	}
+	for _, note := range p.Notes {
+		o.say(std, note)
 	}
 	return printObject(std, "pipeline_id", p.ID, "name", cmp.Or(p.Name, file.Pipeline.Name), "action", string(action), "branch_id", orNull(p.BranchID))
 }

@@ -13,15 +13,6 @@ func (o *runOptions) notice(std streams, message string) {
 	}
 }
 
-// say says what must be said, in the form of all that is said.
-func (o *runOptions) say(std streams, message string) {
-	if logger := o.logger(std); logger != nil {
-		logger.Warn(message)
-		return
-	}
-	fmt.Fprintln(std.err, message)
-}
-
 // belowBar puts a message on a line of its own where a progress bar, and a ^C,
 // may stand.
 func (o *runOptions) belowBar(std streams, message string) string {

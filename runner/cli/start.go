@@ -4,7 +4,6 @@ import (
 	"context"
 	"crypto/rand"
 	"encoding/hex"
-	"errors"
 	"fmt"
 
 	"github.com/spf13/cobra"
@@ -30,8 +29,12 @@ task_id and trace_id. status, result and terminate take it on standard input.
 
 An input of type file, image or audio is the path of a file, which is sent along.
 
+A start that is refused is made again, as run.retry says. One whose answer was lost is
+not: a run may have come of it. The first Ctrl-C waits for the handle, a second leaves.
+
 Exit codes: 0 the run is started · 2 wrong usage or an invalid batch file ·
-4 platform unreachable, or it refused.`,
+4 platform unreachable, or it refused · 6 the handle cannot be written ·
+130 and 143 interrupted.`,
 		Example:           `  nightshift start batch.yaml --input input_0="Tell me a fact." > run.json`,
 		Args:              oneFile,
 		ValidArgsFunction: batchFileArgs,
@@ -39,7 +42,7 @@ Exit codes: 0 the run is started · 2 wrong usage or an invalid batch file ·
 			if err := o.validateLog(); err != nil {
 				return err
 			}
-			file, err := o.loadHosted(cmd, args[0], std)
+			file, err := o.loadHosted(cmd, args[0], &o.logOptions, std)
 			if err != nil {
 				return err
 			}
@@ -57,20 +60,43 @@ func (o *startOptions) start(ctx context.Context, file *spec.File, std streams) 
 	if err != nil {
 		return err
 	}
-	one, err := o.prepare(ctx, target, func(message string) { fmt.Fprintln(std.err, message) })
+	say := func(message string) { o.say(std, message) }
+	one, err := o.prepare(ctx, target, say)
 	if err != nil {
 		return err
 	}
 	defer one.release()
-	trace := newTrace()
-	handle, err := one.backend.Start(ctx, one.pipelineID, one.inputs, runner.StartOptions{TraceID: trace})
-	if err != nil {
-		if c, ok := errors.AsType[*runner.ConnectionError](err); ok && !c.Unsent {
-			err = fmt.Errorf("%w; whether a run came of the start is not known: one may be going on under trace id %s", err, trace)
+	signals := watchSignals(ctx, onInterruptDrain, func(string) {})
+	defer signals.stop()
+	signals.starting.Store(true)
+	go func() {
+		select {
+		case <-signals.drain:
+			say("nightshift: interrupted: waiting for the handle of the run, which may have begun; interrupt again to leave without it")
+		case <-signals.ctx.Done():
 		}
+	}()
+	handle, err := runner.Start(signals.ctx, &runner.Single{
+		PipelineID: one.pipelineID,
+		Inputs:     one.inputs,
+		Options:    runner.StartOptions{TraceID: newTrace()},
+		Retry:      file.Run.Retry,
+		Drain:      signals.drain,
+		Waiting:    waiting(say),
+	}, one.backend)
+	switch {
+	case err != nil && signals.interrupted():
+		return &exitError{interruptCode(signals.ctx), err}
+	case err != nil:
 		return notFound("pipeline "+one.pipelineID, err)
 	}
-	return printObject(std, "pipeline_id", handle.PipelineID, "task_id", handle.TaskID, "trace_id", handle.TraceID)
+	if err := printObject(std, "pipeline_id", handle.PipelineID, "task_id", handle.TaskID, "trace_id", handle.TraceID); err != nil {
+		return &exitError{exitResults, fmt.Errorf("run %s/%s goes on: %w", handle.PipelineID, handle.TaskID, err)}
+	}
+	if signals.interrupted() {
+		return &exitError{code: interruptCode(signals.ctx)}
+	}
+	return nil
 }
 
 // newTrace makes the trace id of a run that belongs to no batch.

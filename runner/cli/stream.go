@@ -58,7 +58,7 @@ interrupted.`,
 }
 
 func (o *streamOptions) stream(ctx context.Context, path string, std streams) error {
-	file, err := o.load(path, std, std.err.warn)
+	file, err := o.load(path, std, o.warnings(std))
 	if err != nil {
 		return err
 	}
@@ -66,7 +66,7 @@ func (o *streamOptions) stream(ctx context.Context, path string, std streams) er
 	if err != nil {
 		return err
 	}
-	say := func(message string) { fmt.Fprintln(std.err, message) }
+	say := func(message string) { o.say(std, message) }
 	one, err := o.prepare(ctx, target, say)
 	if err != nil {
 		return err
@@ -94,9 +94,7 @@ func (o *streamOptions) stream(ctx context.Context, path string, std streams) er
 		Options:    runner.StartOptions{AnswersSince: o.answersSince()},
 		Timeout:    file.Run.Timeout,
 		Retry:      file.Run.Retry,
-		Waiting: func(pause time.Duration, cause error) {
-			say(fmt.Sprintf("waiting %v: %v", pause.Round(time.Millisecond), cause))
-		},
+		Waiting:    waiting(say),
 	}, one.backend, show.chunk)
 	if err != nil {
 		return callError(err)
@@ -105,6 +103,13 @@ func (o *streamOptions) stream(ctx context.Context, path string, std streams) er
 		return &exitError{exitResults, fmt.Errorf("cannot write to standard output: %w", err)}
 	}
 	return streamError(status, interruptCode(signals.ctx))
+}
+
+// waiting tells of the pauses of a single run.
+func waiting(say func(string)) func(time.Duration, error) {
+	return func(pause time.Duration, cause error) {
+		say(fmt.Sprintf("waiting %v: %v", pause.Round(time.Millisecond), cause))
+	}
 }
 
 // callError gives an error of a call the exit code of what it says.

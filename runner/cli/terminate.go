@@ -5,8 +5,6 @@ import (
 	"fmt"
 
 	"github.com/spf13/cobra"
-
-	"nightshift/runner/vectorshift"
 )
 
 func newTerminate(std streams) *cobra.Command {
@@ -15,7 +13,7 @@ func newTerminate(std streams) *cobra.Command {
 		Use:   "terminate [PIPELINE/TASK]",
 		Short: "end a background run early",
 		Long: `Terminate ends a run on the hosted platform, and prints what status prints: how the
-run stands then. One that has ended already stays as it is.
+run stands then. One that has ended already is left alone.
 
 ` + handleUse + `
 
@@ -38,13 +36,20 @@ func (o *platformOptions) terminate(ctx context.Context, args []string, std stre
 	if err != nil {
 		return err
 	}
-	if err := handle.Terminate(ctx); err != nil {
+	result, err := handle.Status(ctx)
+	switch {
+	case isUnknown(err):
+		return runError(handle, err)
+	case err == nil && result.State.Ended():
+		return printResult(std, result)
+	}
+	if err := handle.Terminate(ctx); err != nil { // also where the look failed: it may cost money
 		return runError(handle, err)
 	}
-	result, err := handle.Status(ctx)
+	result, err = handle.Status(ctx)
 	if err != nil { // what was asked for is done all the same
-		fmt.Fprintf(std.err, "the run is terminated, but how it stands now is not known: %v\n", err)
-		result = &vectorshift.Result{PipelineID: handle.PipelineID, TaskID: handle.TaskID, TraceID: handle.TraceID, State: stateUnknown}
+		o.say(std, fmt.Sprintf("the run is terminated, but how it stands now is not known: %v", err))
+		result = unknownResult(handle)
 	}
 	return printResult(std, result)
 }

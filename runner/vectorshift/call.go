@@ -26,6 +26,8 @@ type call struct {
 
 	mutates bool // an answer that says "failed" is an error, an empty one is none
 	patient bool // the answer is waited for as long as ctx lets it: of a run that is waited for
+	looks   bool // at the run of taskID: a refusal that tells of its end is an answer
+	starts  bool // a run in the background: where the answer is not waited for, it may be paid twice
 
 	pipelineID, taskID, traceID string // for the log
 }
@@ -49,9 +51,15 @@ type exchange struct {
 // fails is a *runner.APIError or a *runner.ConnectionError, which knows whether
 // anything was sent, and is logged.
 func (c *Client) do(ctx context.Context, what call) (answer map[string]any, err error) {
+	if !c.made() {
+		return nil, errNoClient
+	}
 	x := &exchange{Client: c, call: what, ctx: ctx, within: c.timeout}
 	if what.patient {
 		x.within = 0
+	}
+	if what.starts {
+		x.within *= 2
 	}
 	defer func() { x.logFailure(err) }()
 	req, err := x.request()
@@ -59,11 +67,15 @@ func (c *Client) do(ctx context.Context, what call) (answer map[string]any, err 
 		return nil, err
 	}
 	if x.within > 0 { // the limiter has had its time before
+		x.within += time.Duration(req.ContentLength/sentPerSecond) * time.Second
 		limited, cancel := context.WithTimeout(ctx, x.within)
 		defer cancel()
 		req = req.WithContext(limited)
 	}
 	resp, err := x.send(req)
+	if end := x.runEnd(err); end != nil {
+		return end, nil
+	}
 	if err != nil {
 		return nil, err
 	}
@@ -80,9 +92,12 @@ func (c *Client) do(ctx context.Context, what call) (answer map[string]any, err 
 }
 
 // open makes a call whose answer is a stream, which is to be closed. It ends with
-// ctx, or where nothing comes for ten minutes; the errors of its reads are runner's,
-// and are logged.
+// ctx, or where nothing comes for ten minutes; the errors of its reads are runner's.
+// They are logged by who reads, who knows the run by then.
 func (c *Client) open(ctx context.Context, what call) (body io.ReadCloser, err error) {
+	if !c.made() {
+		return nil, errNoClient
+	}
 	x := &exchange{Client: c, call: what, ctx: ctx, within: maxSilence}
 	defer func() { x.logFailure(err) }()
 	req, err := x.request()
@@ -125,7 +140,7 @@ func (x *exchange) request() (*http.Request, error) {
 	if err != nil {
 		return nil, fmt.Errorf("%s %s is not called: its address cannot be read", x.method, x.endpoint(x.call))
 	}
-	req.Header.Set("Authorization", "Bearer "+x.key)
+	req.Header.Set("Authorization", "Bearer "+x.key())
 	req.Header.Set("Accept", "application/json, text/event-stream")
 	req.Header.Set("User-Agent", "nightshift")
 	if body != nil {
@@ -217,7 +232,6 @@ func (s *stream) Read(p []byte) (int, error) {
 		s.end = io.EOF
 	default:
 		s.end = s.x.broken(err, true)
-		s.x.logFailure(s.end)
 	}
 	return n, s.end
 }

@@ -9,6 +9,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"iter"
 	"log/slog"
 	"net"
 	"net/http"
@@ -409,6 +410,64 @@ func TestCallsAreBounded(t *testing.T) {
 	}
 }
 
+// What is sent along takes its time: a second for each 100 kB.
+func TestUploadsHaveTime(t *testing.T) {
+	t.Parallel()
+	for size, within := range map[int]time.Duration{99_000: time.Minute, 250_000: time.Minute + 2*time.Second, 6_000_000: 2 * time.Minute} {
+		synctest.Test(t, func(t *testing.T) {
+			c := piped(t, Options{}, silent(""))
+			what := start()
+			what.body = strings.Repeat("x", size)
+			began := time.Now()
+			_, err := c.do(t.Context(), what)
+			want(t, "time", time.Since(began), within)
+			want(t, "error", unanswered(t, err).Err.Error(), fmt.Sprintf("no answer within %v", within))
+			time.Sleep(time.Hour)
+		})
+	}
+}
+
+// What was made by no client says so.
+func TestWithoutAClient(t *testing.T) {
+	t.Parallel()
+	var h RunHandle
+	if err := json.Unmarshal([]byte(`{"pipeline_id": "p", "task_id": "t"}`), &h); err != nil {
+		t.Fatal(err)
+	}
+	nobody := (*Client)(nil)
+	for name, do := range map[string]func() error{
+		"status":                  func() error { _, err := h.Status(t.Context()); return err },
+		"result":                  func() error { _, err := h.Result(t.Context(), ResultOptions{}); return err },
+		"terminate":               func() error { return h.Terminate(t.Context()) },
+		"status, zero client":     func() error { _, err := new(Client).Handle("p", "t", "").Status(t.Context()); return err },
+		"status, no client":       func() error { _, err := nobody.Handle("p", "t", "").Status(t.Context()); return err },
+		"list":                    func() error { _, err := new(Client).List(t.Context(), ListOptions{}); return err },
+		"a run":                   func() error { _, err := new(Pipeline).Run(t.Context(), nil, RunOptions{}); return err },
+		"a start":                 func() error { _, err := new(Pipeline).Start(t.Context(), nil, RunOptions{}); return err },
+		"a start of a client's":   func() error { _, err := new(Client).Pipeline("p").Start(t.Context(), nil, RunOptions{}); return err },
+		"a start of none":         func() error { _, err := (*Pipeline)(nil).Start(t.Context(), nil, RunOptions{}); return err },
+		"a termination":           func() error { return new(Pipeline).Terminate(t.Context(), "t") },
+		"a termination of none":   func() error { return (*Pipeline)(nil).Terminate(t.Context(), "t") },
+		"a stream":                func() error { return last(new(Pipeline).Stream(t.Context(), nil, RunOptions{})) },
+		"a stream of none":        func() error { return last((*Pipeline)(nil).Stream(t.Context(), nil, RunOptions{})) },
+		"frames":                  func() error { return last(new(Pipeline).RunStream(t.Context(), nil, RunOptions{})) },
+		"frames of none":          func() error { return last((*Pipeline)(nil).RunStream(t.Context(), nil, RunOptions{})) },
+		"a stream without client": func() error { _, err := new(Client).open(t.Context(), start()); return err },
+	} {
+		if err := do(); !errors.Is(err, errNoClient) {
+			t.Errorf("%s: error %v", name, err)
+		}
+	}
+	want(t, "key", new(Client).Key()+nobody.Key(), "")
+}
+
+// last is the error of the last that is given.
+func last[T any](all iter.Seq2[T, error]) (err error) {
+	for _, err = range all {
+	}
+	return err
+}
+
 // A run that is waited for takes as long as the caller gives it.
 func TestPatientCall(t *testing.T) {
 	t.Parallel()
@@ -567,7 +626,7 @@ func TestStreams(t *testing.T) {
 				}
 				want(t, "error", err.Error(), test.want)
 				logged := 0
-				if test.want != "" {
+				if body == nil { // else by who reads
 					logged = 1
 				}
 				want(t, "log", len(records(t, &log)), logged)

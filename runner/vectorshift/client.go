@@ -10,6 +10,7 @@ package vectorshift
 import (
 	"cmp"
 	"context"
+	"errors"
 	"fmt"
 	"log/slog"
 	"net"
@@ -30,7 +31,7 @@ type Options struct {
 	Key     string        // "": VECTORSHIFT_API_KEY, else api_key under [auth] in ~/.vectorshift/config.toml
 	HTTP    *http.Client  // nil: one of its own; redirects to other hosts are never followed
 	Limiter Limiter       // is waited for before every call; nil: none
-	Timeout time.Duration // of one call, its answer included, but not of Run and of streams; 0: that of HTTP, else a minute
+	Timeout time.Duration // of one call, its answer included, but not of Run and of streams, twice of a start, and a second more for each 100 kB that it sends; 0: that of HTTP, else a minute
 	Log     *slog.Logger  // takes starts, ends, terminations and errors, with task_id and trace_id; nil: nobody
 
 	Env func(name string) (string, bool) // variables; nil: the process's
@@ -41,10 +42,11 @@ type Limiter interface {
 	Wait(ctx context.Context) error
 }
 
-// Client makes calls of the platform's API. It may be used by many goroutines.
+// Client makes calls of the platform's API. It may be used by many goroutines. It is
+// made by [New]; a zero one, and handles and pipelines without one, make no calls.
 type Client struct {
 	baseURL string
-	key     string
+	key     secret
 	hide    hider
 	http    *http.Client
 	limiter Limiter
@@ -54,6 +56,15 @@ type Client struct {
 
 // defaultTimeout is that of calls which are answered at once.
 const defaultTimeout = time.Minute
+
+// sentPerSecond is how many bytes of a body are given a second, as uploads take time.
+const sentPerSecond = 100_000
+
+// errNoClient is that of calls which cannot be made.
+var errNoClient = errors.New("it has no client: make a handle with Client.Handle, a pipeline with Client.Pipeline, and a client with New")
+
+// made tells whether the client was made by [New].
+func (c *Client) made() bool { return c != nil && c.http != nil }
 
 // New makes a client. Without a key, or with a base URL that is none, there is an
 // error that says what to do; nothing is called.
@@ -78,7 +89,7 @@ func New(o Options) (*Client, error) {
 		o.HTTP = &http.Client{Transport: newTransport()}
 	}
 	c := &Client{
-		baseURL: base, key: key, hide: newHider(key), http: new(http.Client), limiter: o.Limiter,
+		baseURL: base, key: newSecret(key), hide: newHider(key), http: new(http.Client), limiter: o.Limiter,
 		timeout: cmp.Or(max(o.Timeout, 0), o.HTTP.Timeout, defaultTimeout), log: cmp.Or(o.Log, slog.New(slog.DiscardHandler)),
 	}
 	*c.http = *o.HTTP

@@ -2,9 +2,7 @@ package vectorshift
 
 import (
 	"cmp"
-	"encoding/json"
 	"maps"
-	"regexp"
 	"slices"
 
 	"nightshift/schema"
@@ -12,99 +10,86 @@ import (
 )
 
 // Changes tells what Save would write, a line each; nil: nothing. What the platform
-// has put in beside what was saved is no change, nor are places on the canvas.
-func (p *Pipeline) Changes() []string {
+// has put in beside what was saved is no change, nor are places and lines on the canvas.
+// Another description alone is none either.
+func (p *Pipeline) Changes() []string { return p.draft().changes() }
+
+func (d *draft) changes() []string {
 	var lines []string
-	before := map[string]*Node{}
-	fetched := nodesOf(p.object)
-	for _, n := range fetched {
-		before[n.ID] = n
-	}
-	if old, there := p.object["description"].(string); there && old != p.Description {
-		lines = append(lines, "description"+change(old, p.Description))
-	}
-	g := graphOf(p.nodes)
-	for _, n := range p.nodes {
-		if old := before[n.ID]; old == nil {
+	for _, n := range d.nodes {
+		switch {
+		case n.old == nil:
 			lines = append(lines, n.label()+" is added")
-		} else {
-			lines = append(lines, n.changes(old, g.used[n.ID])...)
-		}
-		delete(before, n.ID)
-	}
-	for _, n := range fetched {
-		if before[n.ID] != nil {
-			lines = append(lines, n.label()+" is removed")
+		case !n.untouched() || !d.foreign(n.Node):
+			lines = append(lines, n.changes(d.graph.used[n.ID])...)
 		}
 	}
-	if lines == nil && p.lacksEdges(g) {
-		lines = []string{"the canvas lacks lines between nodes, which are drawn"}
+	for _, n := range d.gone {
+		lines = append(lines, n.label()+" is removed")
+	}
+	if description := d.newDescription(); lines != nil && description != "" {
+		lines = append(lines, "description"+change(text(d.object["description"]), description))
 	}
 	return lines
 }
 
-// lacksEdges tells whether the canvas has edges, but not for all references.
-func (p *Pipeline) lacksEdges(g *graph) bool {
-	fetched, there := object(p.object["canvas_metadata"])["edges"].([]any)
-	return there && slices.ContainsFunc(g.lines(), func(e edge) bool {
-		return !slices.ContainsFunc(fetched, func(raw any) bool { return edgeOf(raw) == e })
-	})
-}
-
 // changes tells how the node differs from what it was. The outputs that others use
 // are to be among those that the platform lists.
-func (n *Node) changes(old *Node, used map[string]bool) []string {
+func (n *wired) changes(used map[string]bool) []string {
 	var lines []string
 	say := func(what, how string) { lines = append(lines, "node "+cmp.Or(n.Name, n.ID)+": "+what+how) }
 	for _, text := range []struct{ what, old, now string }{
-		{"name", old.Name, n.Name}, {"type", old.Type, n.Type}, {"execution_mode", old.ExecutionMode, n.ExecutionMode},
+		{"name", n.old.Name, n.Name}, {"type", n.old.Type, n.Type}, {"execution_mode", n.old.ExecutionMode, n.ExecutionMode},
 	} {
 		if text.old != text.now {
 			say(text.what, change(text.old, text.now))
 		}
 	}
 	t := schema.LookupNodeType(n.Type)
-	for _, name := range union(old.Inputs, n.Inputs) {
+	fetched := object(n.old.raw["inputs"])
+	for _, name := range union(fetched, n.inputs) {
 		f, _ := fieldOf(t, name)
-		f.Name = name
-		if how := inputChange(f, old.Inputs, n.Inputs); how != "" {
+		if isMask(fetched[name]) && isSecret(t, name) {
+			continue // the platform shows keys to nobody
+		}
+		if how := inputChange(f, n.old.Inputs, n.Inputs, fetched, n.inputs); how != "" {
 			say(name, how)
 		}
 	}
-	for _, name := range union(old.CyclicInputs, n.CyclicInputs) {
-		if how := inputChange(schema.Field{Name: name}, old.CyclicInputs, n.CyclicInputs); how != "" {
+	fetched = object(n.old.raw["cyclic_inputs"])
+	for _, name := range union(fetched, n.cyclic) {
+		f := schema.Field{Name: name}
+		if how := inputChange(f, n.old.CyclicInputs, n.CyclicInputs, fetched, n.cyclic); how != "" {
 			say("cyclic_inputs."+name, how)
 		}
 	}
 	for _, name := range slices.Sorted(maps.Keys(used)) {
-		if old.Outputs != nil && !slices.Contains(old.Outputs, name) && !isCommonOutput(name) {
+		if n.old.Outputs != nil && !slices.Contains(n.old.Outputs, name) && !isCommonOutput(name) {
 			say("output "+name, " is added")
 		}
 	}
 	return lines
 }
 
-// inputChange tells how an input differs, or "".
-func inputChange(f schema.Field, before, now map[string]any) string {
-	old, had := before[f.Name]
-	v, has := now[f.Name]
-	v = plain(v)
-	had, has = had && old != nil, has && v != nil
-	switch {
-	case equal(old, v), !has && meansNothing(f, old), !had && meansNothing(f, v):
+// inputChange tells how an input differs on the wire, or "". It is shown by name,
+// where that shows the difference.
+func inputChange(f schema.Field, before, now, wireBefore, wireNow map[string]any) string {
+	old, v := wireBefore[f.Name], wireNow[f.Name]
+	if same(f, old, v) || v == nil && meansNothing(f, old) || old == nil && meansNothing(f, v) {
 		return ""
-	case had && has && f.Secret && masked.MatchString(text(old)):
-		return "" // the platform shows keys to nobody
 	}
 	hide := holdsSecret(f, old) || holdsSecret(f, v)
+	if a, b := before[f.Name], plain(now[f.Name]); !same(f, a, b) {
+		old, v = a, b
+	}
 	switch {
-	case had && has && hide:
+	case old != nil && v != nil && hide:
 		return " is changed"
-	case had && has:
+	case old != nil && v != nil:
 		return change(old, v)
-	case has && hide:
+	case v != nil && hide:
 		return " is added"
-	case has:
+	case v != nil:
 		return ": " + shown(v, 0) + " is added"
 	case hide:
 		return " is removed"
@@ -123,20 +108,5 @@ func union(a, b map[string]any) []string {
 
 // meansNothing tells whether an input that is set to v is as good as not set.
 func meansNothing(f schema.Field, v any) bool {
-	return equal(v, f.Default) || spec.IsEmpty(v) && spec.IsEmpty(f.Default)
-}
-
-var (
-	masked     = regexp.MustCompile(`[*\x{2022}]{3}`)
-	secretName = regexp.MustCompile(`(?i)key|secret|password|token|auth|credential|headers`)
-)
-
-// holdsSecret tells whether a value is not to be shown: keys, and what looks as if it
-// may hold one.
-func holdsSecret(f schema.Field, v any) bool {
-	switch v.(type) {
-	case nil, bool, json.Number:
-		return f.Secret
-	}
-	return f.Secret || secretName.MatchString(f.Name)
+	return same(f, v, f.Default) || spec.IsEmpty(v) && spec.IsEmpty(f.Default)
 }

@@ -90,6 +90,9 @@ func (c *Client) newest(ctx context.Context, name string, known []string) (*Pipe
 			})
 			if err == nil {
 				p.Name = name
+				if p.object["nodes"] == nil { // it has just been created
+					p.object["nodes"] = map[string]any{}
+				}
 			}
 			return p, err
 		}

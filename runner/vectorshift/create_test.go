@@ -65,6 +65,22 @@ func TestNewBesideOthers(t *testing.T) {
 	}
 }
 
+// TestOthersOfAName are told also where one has just been created.
+func TestOthersOfAName(t *testing.T) {
+	inBubble(t, func(t *testing.T, s *vectorshifttest.Server, c *vectorshift.Client) {
+		other := ""
+		s.Set(vectorshifttest.Settings{Before: func(call vectorshifttest.Call) *vectorshifttest.Failure {
+			if call.Op == vectorshifttest.Create { // somebody else does so in that moment
+				other = s.Put(map[string]any{"name": "p"})
+			}
+			return nil
+		}})
+		p, action, _ := save(t, c, declared(t, guideNodes))
+		wantSame(t, "action", action, runner.Created)
+		wantSame(t, "others", p.Others, []string{other})
+	})
+}
+
 func TestCreateIsGivenUp(t *testing.T) {
 	inBubble(t, func(t *testing.T, s *vectorshifttest.Server, c *vectorshift.Client) {
 		s.Fail(vectorshifttest.Create, -1, vectorshifttest.Failure{Status: 500})

@@ -26,7 +26,7 @@ func (*TooLargeError) Class() string { return "bad_answer" }
 
 // foreign says that an answer is whole, but nothing that the platform would say:
 // the call was taken, and what came of it is not known.
-func (c *Client) foreign(what call, err error) error {
+func (c *Client) foreign(what call, err error) *runner.ConnectionError {
 	return &runner.ConnectionError{Method: what.method, Endpoint: c.endpoint(what), Began: true, Foreign: true, Err: c.hideIn(err)}
 }
 
@@ -57,6 +57,9 @@ func (x *exchange) unsent(err error) error {
 // broken says that a call has no answer, or that it ended too early.
 func (x *exchange) broken(err error, began bool) error {
 	e := runner.NewConnectionError(x.method, x.endpoint(x.call), err, began, x.within)
+	if strings.HasPrefix(e.Err.Error(), "failed to parse Location header") { // net/http quotes it, and a password in it
+		e.Err = errors.New("it redirects to an address that cannot be read")
+	}
 	if !began && x.dials.Load() && !x.connected.Load() && !e.Unsent { // as where TLS does not come about
 		e.Unsent = true
 		if errors.Is(err, context.DeadlineExceeded) {
@@ -73,15 +76,30 @@ func (x *exchange) broken(err error, began bool) error {
 // refusal is an answer that is no success.
 func (x *exchange) refusal(resp *http.Response) error {
 	body, whole := runner.ReadRefusedBody(resp.Body)
-	text := string(body)
+	text := strings.ReplaceAll(string(body), "\x00", "") // of UTF-16
 	if !whole {
-		text, _ = x.hide.Hold(text) // a half of the key
+		text = x.hide.Hold(text)
 	}
 	e := x.apiError(x.call, resp.StatusCode, resp.Header, []byte(text))
-	if to := resp.Header.Get("Location"); e.StatusCode < 400 && to != "" {
-		e.Message = x.quote("it redirects to " + to + ", where nothing is sent: set VECTORSHIFT_BASE_URL")
+	if to, err := resp.Location(); e.StatusCode < 400 && err == nil { // a password may be in the rest of it
+		e.Message = x.quote("it redirects to " + to.Scheme + "://" + to.Host + ", where nothing is sent: set VECTORSHIFT_BASE_URL")
 	}
 	return e
+}
+
+// runEnd gives what a refused look tells of the end of its run; nil where it speaks of the
+// call, as it does where it does not name the run.
+func (x *exchange) runEnd(err error) map[string]any {
+	api, ok := errors.AsType[*runner.APIError](err)
+	if !ok || !x.looks || !api.NotUnderstood() && api.StatusCode < 500 {
+		return nil
+	}
+	said := jsonObject(string(api.Raw))
+	names := wordOf(said["task_id"]) == x.taskID || wordOf(said["run_id"]) == x.taskID
+	if !names || !stateOf(wordOf(said["status"])).Ended() {
+		return nil
+	}
+	return said
 }
 
 func (c *Client) apiError(what call, status int, header http.Header, body []byte) *runner.APIError {

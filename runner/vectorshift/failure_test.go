@@ -7,6 +7,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"html"
 	"io"
 	"log/slog"
 	"net"
@@ -16,6 +17,7 @@ import (
 	"testing"
 	"testing/synctest"
 	"time"
+	"unicode/utf16"
 
 	"pgregory.net/rapid"
 
@@ -59,7 +61,10 @@ func TestRefusals(t *testing.T) {
 		{status: 404, body: `{"detail": "Not Found"}`, kind: "not found", want: runner.APIError{Message: "Not Found"}},
 		{status: 422, body: `{"detail": [{"loc": ["body", "inputs"], "msg": "field required"}]}`, kind: "unprocessable",
 			want: runner.APIError{Message: `[{"loc":["body","inputs"],"msg":"field required"}]`}},
-		{status: 422, body: `{"errors": ["a is wrong", "b too"]}`, kind: "unprocessable", want: runner.APIError{Message: `["a is wrong","b too"]`}},
+		{status: 422, body: `{"errors": ["a is wrong", "b too"]}`, kind: "unprocessable", want: runner.APIError{Message: "a is wrong; b too"}},
+		{status: 400, body: `{"status": "failed", "error": ["a", "b"]}`, kind: "bad request", want: runner.APIError{Message: "a; b"}},
+		{status: 400, body: `{"error": [{"msg": "a"}, 2]}`, kind: "bad request", want: runner.APIError{Message: `[{"msg":"a"},2]`}},
+		{status: 400, body: `{"error": [], "message": "b"}`, kind: "bad request", want: runner.APIError{Message: "b"}},
 		{status: 422, body: `{"errors": {"a": "wrong"}}`, kind: "unprocessable", want: runner.APIError{Message: `{"a":"wrong"}`}},
 		{status: 400, body: `{"errors": "wrong"}`, kind: "bad request", want: runner.APIError{Message: "wrong"}},
 		{status: 400, body: `{"error": {"message": "inner", "code": 7}, "message": "outer"}`, kind: "bad request", want: runner.APIError{Message: "inner"}},
@@ -197,7 +202,9 @@ func TestRedirects(t *testing.T) {
 			if !ok || e.StatusCode < 300 || e.StatusCode > 399 || e.Transient() || e.Denied() {
 				t.Errorf("%s: error %v", name, err)
 			} else if to != "" {
-				want(t, name, e.Message, "it redirects to "+to+", where nothing is sent: set VECTORSHIFT_BASE_URL")
+				there, _ := url.Parse(here.URL)
+				there, _ = there.Parse(to)
+				want(t, name, e.Message, "it redirects to "+there.Scheme+"://"+there.Host+", where nothing is sent: set VECTORSHIFT_BASE_URL")
 			}
 			if test.method == "GET" && test.followed == 1 && (strings.HasPrefix(to, here.URL) || to == "there" || to == "/v1/there") {
 				t.Errorf("%s was not followed: %v", name, err)
@@ -268,6 +275,18 @@ func TestKeyIsHidden(t *testing.T) {
 			w.Header().Set("Location", "https://h/"+key)
 			w.WriteHeader(307)
 		},
+		"credentials of a redirect": func(w http.ResponseWriter, _ *http.Request) {
+			w.Header().Set("Location", "https://user:pass23%2F4567@h/x?token=23/4567")
+			w.WriteHeader(307)
+		},
+		"credentials of a bad one": raw("HTTP/1.1 302 No\r\nLocation: http://user:pass234567@[h\r\nContent-Length: 0\r\n\r\n"),
+		"in UTF-16":                body(500, utf16le(`{"error": "`+key+`"}`)),
+		"in UTF-16, cut off":       raw("HTTP/1.1 500 No\r\nContent-Length: 1000\r\n\r\n" + utf16le(key[:15])),
+		"with a tag in it":         body(502, "<html><body>bad <b>"+key[:9]+"</b><i class=x>"+html.EscapeString(key[9:])+"</i>"),
+		"with spaces in it":        body(401, `{"error": "`+strings.Join(strings.Split(key[:8], ""), " ")+`\t45\u200b67\"89<ab>+cd"}`),
+		"with a newline in it":     body(500, key[:9]+"\r\n  "+key[9:]),
+		"with unseen ones in it":   body(500, key[:9]+"\u200b\u00ad\ufeff"+key[9:]),
+
 		"in a bad location":  raw("HTTP/1.1 302 No\r\nLocation: http://[" + key + "\r\nContent-Length: 0\r\n\r\n"),
 		"as the answer":      raw(key + "\r\n\r\n"),
 		"in a header line":   raw("HTTP/1.1 200 OK\r\n" + key + "\r\n\r\n"),
@@ -296,13 +315,49 @@ func TestKeyIsHidden(t *testing.T) {
 				for e := err; e != nil; e = errors.Unwrap(e) {
 					shown += e.Error() + fmt.Sprintf("%#v", e)
 				}
-				for _, part := range []string{key, slashed, spelt, key[:12], key[8:], "23/4567", base64.StdEncoding.EncodeToString([]byte("user:" + key))[8:20]} {
+				spaceless := strings.Join(strings.Fields(strings.NewReplacer("\x00", "", "\u200b", "", "\u00ad", "", "\ufeff", "").Replace(shown)), "")
+				if strings.Contains(spaceless, key[3:12]) || strings.Contains(spaceless, `67"89`) {
+					t.Errorf("%s: a part of it is in %s", method, shown)
+				}
+				for _, part := range []string{key, slashed, spelt, key[:12], key[8:], "23/4567", "67&#34;89", "pass", base64.StdEncoding.EncodeToString([]byte("user:" + key))[8:20]} {
 					if strings.Contains(shown, part) {
 						t.Errorf("%s: %s is in %s", method, part, shown)
 					}
 				}
 			}
 		})
+	}
+}
+
+// utf16le is a text as some servers of Windows write it.
+func utf16le(text string) string {
+	out := []byte{0xff, 0xfe}
+	for _, unit := range utf16.Encode([]rune(text)) {
+		out = append(out, byte(unit), byte(unit>>8))
+	}
+	return string(out)
+}
+
+// An id or a word with the key in it is none: it would be logged, and kept.
+func TestKeyAsAnID(t *testing.T) {
+	t.Parallel()
+	c, _, log := scriptedLog(t, said(`{"task_id": "`+testKey+`"}`))
+	_, err := c.Pipeline("p").Start(t.Context(), nil, RunOptions{TraceID: "ours"})
+	want(t, "start", flags(unanswered(t, err)), "bf")
+
+	c, _, log2 := scriptedLog(t, said(`{"status": "is `+testKey+`", "trace_id": "`+testKey+`"}`))
+	r, err := c.Handle("p", "t", "ours").Status(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	want(t, "status", []string{r.TaskID, r.TraceID, r.Word}, []string{"t", "ours", "is [hidden]"})
+
+	c, _, log3 := scriptedLog(t, events(`data: {"type": "stream", "run_id": "`+testKey+`", "trace_id": "`+testKey+`"}`+"\n\n"))
+	for chunk := range c.Pipeline("p").Stream(t.Context(), nil, RunOptions{}) {
+		want(t, "run", chunk.RunID, "")
+	}
+	if all := log.String() + log2.String() + log3.String(); strings.Contains(all, testKey) {
+		t.Error(all)
 	}
 }
 
@@ -399,6 +454,7 @@ func TestAnySpellingIsHidden(t *testing.T) {
 		var spelt strings.Builder
 		for _, r := range key {
 			forms := []string{fmt.Sprintf(`\u%04x`, r), fmt.Sprintf(`\u%04X`, r)}
+			forms = append(forms, fmt.Sprintf("&#%d;", r), fmt.Sprintf("&#x%X;", r))
 			switch r {
 			case '"', '\\':
 				forms = append(forms, `\`+string(r))
@@ -406,6 +462,9 @@ func TestAnySpellingIsHidden(t *testing.T) {
 				forms = append(forms, `\/`, "/")
 			default:
 				forms = append(forms, string(r))
+			}
+			if spelt.Len() > 0 {
+				spelt.WriteString(rapid.SampledFrom([]string{"", "", "", " ", "\x00", "\r\n ", "\u200b", `\n`, `\u00ad`, `<b class="x">`, "</b> <i>"}).Draw(t, "between"))
 			}
 			spelt.WriteString(rapid.SampledFrom(forms).Draw(t, "form"))
 		}

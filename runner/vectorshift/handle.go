@@ -35,7 +35,9 @@ func (r *Result) handle(c *Client) *RunHandle {
 // Status is one look at the run. A run that failed is no error of the look. One
 // whose outcome is larger than what is read has failed, as it will not get smaller.
 func (h *RunHandle) Status(ctx context.Context) (*Result, error) {
-	answer, err := h.client.do(ctx, h.call(http.MethodGet, runPath(h.PipelineID, "run", "status", h.TaskID)))
+	what := h.call(http.MethodGet, runPath(h.PipelineID, "run", "status", h.TaskID))
+	what.looks = true
+	answer, err := h.client.do(ctx, what)
 	large, tooLarge := errors.AsType[*TooLargeError](err)
 	if err != nil && !tooLarge {
 		return nil, err
@@ -54,6 +56,7 @@ func (h *RunHandle) Status(ctx context.Context) (*Result, error) {
 type ResultOptions struct {
 	PollInterval time.Duration // between the first looks; it grows gently. 0: 2 s
 	Timeout      time.Duration // of the whole wait; 0: as long as ctx lets it
+	Failing      func(error)   // is told of every look that fails and is repeated; nil: nobody
 }
 
 const defaultPollInterval = 2 * time.Second
@@ -71,7 +74,7 @@ const maxRetryAfter = 5 * time.Minute
 // result and a *runner.RunFailedError. A look that is refused for now, or has no
 // good answer, is repeated, however often: only a *runner.APIError that is not
 // transient ends the wait. Where the time is over it is a *runner.PollTimeoutError,
-// and the run goes on.
+// beside what the last good look has found (nil: there was none), and the run goes on.
 func (h *RunHandle) Result(ctx context.Context, o ResultOptions) (*Result, error) {
 	looking, cancel := ctx, func() {}
 	if o.Timeout > 0 {
@@ -79,15 +82,23 @@ func (h *RunHandle) Result(ctx context.Context, o ResultOptions) (*Result, error
 	}
 	defer cancel()
 	interval := cmp.Or(max(o.PollInterval, 0), defaultPollInterval)
+	var last *Result
 	for pause := interval; ; pause = min(time.Duration(float64(pause)*pollGrowth), maxPollGrowth*interval) {
 		r, err := h.Status(looking)
 		if err == nil && r.State.Ended() {
 			return r, r.Err
 		}
-		api, _ := errors.AsType[*runner.APIError](err)
-		if err != nil && looking.Err() == nil && !mayPass(err) {
-			return nil, err
+		if err == nil {
+			last = r
+		} else if looking.Err() == nil {
+			if !mayPass(err) {
+				return nil, err
+			}
+			if o.Failing != nil {
+				o.Failing(err)
+			}
 		}
+		api, _ := errors.AsType[*runner.APIError](err)
 		rest := pause
 		if api != nil {
 			rest = max(pause, min(api.RetryAfter, maxRetryAfter))
@@ -101,10 +112,10 @@ func (h *RunHandle) Result(ctx context.Context, o ResultOptions) (*Result, error
 		}
 		err = &runner.PollTimeoutError{TaskID: h.TaskID, Timeout: o.Timeout}
 		if ctx.Err() != nil {
-			err = fmt.Errorf("run %s is not waited for any more, and goes on: %w", h.TaskID, ctx.Err())
+			last, err = nil, fmt.Errorf("run %s is not waited for any more, and goes on: %w", h.TaskID, ctx.Err())
 		}
 		h.logError(ctx, "run not waited for any more", err)
-		return nil, err
+		return last, err
 	}
 }
 
@@ -141,7 +152,7 @@ func (h *RunHandle) logStart(ctx context.Context) { h.log(ctx, slog.LevelInfo, "
 
 func (h *RunHandle) logEnd(ctx context.Context, r *Result) {
 	if r.Err != nil {
-		h.log(ctx, slog.LevelWarn, "run ended", slog.String("status", string(r.State)), slog.String("error", r.Err.Error()))
+		h.log(ctx, slog.LevelWarn, "run ended", slog.String("status", string(r.State)), slog.String("error", r.Error))
 		return
 	}
 	h.log(ctx, slog.LevelInfo, "run ended", slog.String("status", string(r.State)))
@@ -153,6 +164,9 @@ func (h *RunHandle) logError(ctx context.Context, message string, err error) {
 
 // log writes a record with the ids that the platform's support asks for.
 func (h *RunHandle) log(ctx context.Context, level slog.Level, message string, more ...slog.Attr) {
+	if !h.client.made() {
+		return
+	}
 	h.client.log.LogAttrs(context.WithoutCancel(ctx), level, message, append([]slog.Attr{
 		slog.String("pipeline_id", h.PipelineID), slog.String("task_id", h.TaskID), slog.String("trace_id", h.TraceID),
 	}, more...)...)

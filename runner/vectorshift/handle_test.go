@@ -68,9 +68,10 @@ func TestRunThatNeverEnds(t *testing.T) {
 		began := time.Now()
 		r, err := c.Handle("p", "t", "").Result(t.Context(), ResultOptions{PollInterval: 4 * time.Second, Timeout: 3 * time.Minute})
 		late, ok := errors.AsType[*runner.PollTimeoutError](err)
-		if !ok || r != nil {
+		if !ok || r == nil {
 			t.Fatal(r, err)
 		}
+		want(t, "last look", r.Word, "daydreaming")
 		want(t, "error", *late, runner.PollTimeoutError{TaskID: "t", Timeout: 3 * time.Minute})
 		want(t, "time", time.Since(began), 3*time.Minute)
 		var at []time.Duration
@@ -89,9 +90,9 @@ func TestTimeoutBoundsALook(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		c, _ := scripted(t, reply{hangs: true})
 		began := time.Now()
-		_, err := c.Handle("p", "t", "").Result(t.Context(), ResultOptions{Timeout: 7 * time.Second})
-		if _, ok := errors.AsType[*runner.PollTimeoutError](err); !ok {
-			t.Fatal(err)
+		r, err := c.Handle("p", "t", "").Result(t.Context(), ResultOptions{Timeout: 7 * time.Second})
+		if _, ok := errors.AsType[*runner.PollTimeoutError](err); !ok || r != nil {
+			t.Fatal(r, err)
 		}
 		want(t, "time", time.Since(began), 7*time.Second)
 	})
@@ -134,11 +135,17 @@ func TestLooksThatFail(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				c, s := scripted(t, test.reply, said(running), said(completed))
-				r, err := c.Handle("p", "t", "").Result(t.Context(), ResultOptions{})
+				told := 0
+				r, err := c.Handle("p", "t", "").Result(t.Context(), ResultOptions{Failing: func(err error) {
+					if told++; !mayPass(err) {
+						t.Errorf("told of %v", err)
+					}
+				}})
 				if err != nil {
 					t.Fatal(err)
 				}
 				want(t, "state", r.State, runner.Succeeded)
+				want(t, "told", told, 1)
 				want(t, "looks", len(s.calls), 3)
 				want(t, "pause", s.calls[1].At, test.pause)
 			})

@@ -1,10 +1,12 @@
 package vectorshift
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"io"
 	"io/fs"
+	"log/slog"
 	"os"
 	"path/filepath"
 	"regexp"
@@ -16,35 +18,90 @@ import (
 )
 
 // Key is what calls are made with, so that the caller can hide it.
-func (c *Client) Key() string { return c.key }
+func (c *Client) Key() string {
+	if c == nil || c.key == nil {
+		return ""
+	}
+	return c.key()
+}
+
+// secret is a text that nothing prints: fmt, and all that looks by reflection, sees
+// a function.
+type secret func() string
+
+func newSecret(text string) secret { return func() string { return text } }
+
+// Format prints the options without the key.
+func (o Options) Format(f fmt.State, verb rune) {
+	type shown Options // has no methods
+	if o.Key != "" {
+		o.Key = "[hidden]"
+	}
+	fmt.Fprintf(f, fmt.FormatString(f, verb), shown(o))
+}
+
+// LogValue logs the options without the key.
+func (o Options) LogValue() slog.Value {
+	return slog.GroupValue(slog.String("base_url", o.BaseURL), slog.Duration("timeout", o.Timeout))
+}
 
 // minKey is how long a key is at least that is hidden; a shorter one is a
 // placeholder, such as "none", and may be a word of any text.
 const minKey = 8
 
-// hider takes the key out of what the platform says.
+// hider takes the key out of what the platform says. It has the key in functions alone,
+// as [secret] has.
 type hider struct {
-	*spec.Redactor
-	spelt *regexp.Regexp // the key as JSON may spell it: any of its characters may be escaped
+	hide func(text string) string
+	hold func(text string) (show, held string)
 }
+
+// between is what a message may hold between two characters of the key: tags of a
+// page, white space, and characters that are not seen, such as the NULs of UTF-16.
+const between = `(?:<[^<>]*>|\\[nrt]|\\u(?i:00[01][0-9a-f]|00ad|20[0-6][0-9a-f]|feff)|[\s\pZ\pC])*`
 
 func newHider(key string) hider {
 	if len(key) < minKey {
 		return hider{}
 	}
-	var spelt strings.Builder
-	for _, r := range key {
-		fmt.Fprintf(&spelt, `(?:\\?%s|\\u(?i:%04x))`, regexp.QuoteMeta(string(r)), r)
+	spelt := make([]string, len(key)) // any character may be escaped, as JSON or as a page does it
+	for i, r := range key {
+		spelt[i] = fmt.Sprintf(`(?:\\?%s|\\u(?i:%04[2]x)|&#0*%[2]d;|&#(?i:x0*%[2]x);|&%s;)`, regexp.QuoteMeta(string(r)), r, cmp.Or(entities[r], "-"))
 	}
-	return hider{spec.NewRedactor([]string{key}), regexp.MustCompile(spelt.String())}
+	pattern, redactor := regexp.MustCompile(strings.Join(spelt, between)), spec.NewRedactor([]string{key})
+	return hider{
+		hide: func(text string) string { return redactor.Text(pattern.ReplaceAllString(text, "[hidden]")) },
+		hold: redactor.Hold,
+	}
 }
+
+// entities are the names that characters have in pages.
+var entities = map[rune]string{'"': "quot", '&': "amp", '<': "lt", '>': "gt", '\'': "apos"}
 
 // Text gives a text without the key.
 func (h hider) Text(s string) string {
-	if h.spelt == nil {
+	if h.hide == nil {
 		return s
 	}
-	return h.Redactor.Text(h.spelt.ReplaceAllString(s, "[hidden]"))
+	return h.hide(s)
+}
+
+// Hold gives a text that was cut off without what may be a half of the key at its end.
+func (h hider) Hold(s string) string {
+	if h.hold == nil {
+		return s
+	}
+	show, _ := h.hold(s)
+	return show
+}
+
+// ID gives an id, or "" where the key is in it: whoever says that is not the
+// platform.
+func (h hider) ID(id string) string {
+	if h.Text(id) != id {
+		return ""
+	}
+	return id
 }
 
 // findKey takes the key that is given, else that of the environment, else that of

@@ -1,6 +1,9 @@
 package vectorshift
 
 import (
+	"encoding/hex"
+	"fmt"
+	"log/slog"
 	"os"
 	"path/filepath"
 	"strings"
@@ -132,4 +135,33 @@ func TestBaseURL(t *testing.T) {
 		want(t, test.given, c.baseURL, test.want)
 		want(t, test.given, "", test.err)
 	}
+}
+
+// Nobody prints the key by printing what holds it.
+func TestKeyIsNotPrinted(t *testing.T) {
+	t.Parallel()
+	const key = "sk_0123456789abcdef"
+	o := Options{Key: key, BaseURL: "https://h/v1", Env: environment()}
+	c := newClient(t, o)
+	p := c.Pipeline("p")
+	for name, v := range map[string]any{
+		"options": o, "options, by pointer": &o, "options in a struct": struct{ O Options }{o},
+		"client": *c, "client, by pointer": c, "client in a struct": struct{ c Client }{*c},
+		"handle": *p.client.Handle("p", "t", ""), "pipeline": *p, "backend": NewBackend(c, ""), "hider": c.hide,
+	} {
+		var shown strings.Builder
+		for _, verb := range []string{"%v", "%+v", "%#v", "%s", "%q", "%x", "%X", "%d", "% x"} {
+			fmt.Fprintf(&shown, verb+"\n", v)
+		}
+		for _, handler := range []slog.Handler{slog.NewTextHandler(&shown, nil), slog.NewJSONHandler(&shown, nil)} {
+			slog.New(handler).Info("here", "value", v)
+		}
+		for _, form := range []string{key, hex.EncodeToString([]byte(key)), strings.ToUpper(hex.EncodeToString([]byte(key))), fmt.Sprintf("% x", key)} {
+			if strings.Contains(shown.String(), form) {
+				t.Errorf("%s: %s", name, shown.String())
+			}
+		}
+	}
+	want(t, "options", strings.Contains(fmt.Sprintf("%+v", o), "BaseURL:https://h/v1 Key:[hidden]"), true)
+	want(t, "key", c.Key(), key)
 }

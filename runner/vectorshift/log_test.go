@@ -63,7 +63,11 @@ func TestWhatIsLogged(t *testing.T) {
 		},
 		"a look at a run that failed": {
 			said(`{"status": "failed", "error": "bad"}`), look,
-			[]map[string]any{record(warn, "run ended", "t", "trace", "status", "failed", "error", "run t failed: bad")},
+			[]map[string]any{record(warn, "run ended", "t", "trace", "status", "failed", "error", "bad")},
+		},
+		"a look at a run that was cancelled": {
+			said(`{"status": "terminated"}`), look,
+			[]map[string]any{record(warn, "run ended", "t", "trace", "status", "cancelled", "error", "it was cancelled")},
 		},
 		"a look that failed": {
 			refused(404, `{"error": "no such run"}`), look,
@@ -109,7 +113,6 @@ func TestWhatIsLogged(t *testing.T) {
 			reply{stream: cutBody(`data: {"run_id": "t", "type": "x"}` + "\n\n")}, streamIt,
 			[]map[string]any{
 				started,
-				failedCall("POST", run, "", "trace", 0, "POST platform.test/v1/pipeline/p/run: the answer broke off"),
 				record(warn, "run lost from sight", "t", "trace", "error", "POST platform.test/v1/pipeline/p/run: the answer broke off"),
 			},
 		},
@@ -117,7 +120,7 @@ func TestWhatIsLogged(t *testing.T) {
 			events(`data: {"run_id": "t", "type": "result", "status": "failed"}` + "\n\n"), func(p *Pipeline, h *RunHandle) {
 				all(t, p.RunStream(t.Context(), nil, RunOptions{TraceID: "trace"}))
 			},
-			[]map[string]any{started, record(warn, "run ended", "t", "trace", "status", "failed", "error", "run t failed: the platform gives no reason")},
+			[]map[string]any{started, record(warn, "run ended", "t", "trace", "status", "failed", "error", "the platform gives no reason")},
 		},
 		"inputs that cannot be sent": {
 			said(`{}`), func(p *Pipeline, h *RunHandle) {

@@ -1,10 +1,8 @@
 package vectorshift
 
 import (
-	"cmp"
 	"fmt"
 	"slices"
-	"strings"
 
 	"nightshift/schema"
 	"nightshift/spec"
@@ -32,7 +30,7 @@ func (p *Pipeline) declare(sp *spec.Pipeline) (notes []string) {
 		}
 		return true
 	})
-	p.giveUsableIDs()
+	p.giveUsableIDs(declared)
 	return notes
 }
 
@@ -43,48 +41,96 @@ func (p *Pipeline) foreign(n *Node) bool {
 	return !known && n.ID != derivedID(p.Name, n, 0)
 }
 
-// giveUsableIDs gives nodes that others refer to an id that a reference can hold.
-func (p *Pipeline) giveUsableIDs() {
-	used := graphOf(p.nodes).used
-	for _, n := range p.nodes {
-		if used[n.ID] != nil && !word.MatchString(n.ID) {
+// giveUsableIDs gives declared nodes that others refer to an id that a reference can
+// hold.
+func (p *Pipeline) giveUsableIDs(declared map[*Node]bool) {
+	used := map[string]bool{}
+	for n := range declared {
+		for _, inputs := range []map[string]any{n.Inputs, n.CyclicInputs} {
+			for ref := range spec.ParseTemplate(inputs).Refs() {
+				used[ref.Node] = true
+			}
+		}
+	}
+	for n := range declared {
+		if used[n.Name] && !word.MatchString(n.ID) {
 			n.ID = p.newID(n)
 		}
 	}
 }
 
-// mergeInputs gives what a node's inputs become that is declared with other ones
-// than it has: see [Pipeline.Add].
-func mergeInputs(t *schema.NodeType, given, before map[string]any) map[string]any {
-	inputs := map[string]any{}
-	personal, _ := given["use_personal_api_key"].(bool)
-	for name, v := range given {
-		if f, _ := fieldOf(t, name); personal || !isProviderKey(f) {
-			inputs[name] = v
+// put puts a node into the pipeline, and gives the one whose place it takes: of its
+// name and, if there is one, of its type; of several the one that others use. Others
+// of its name go, but for those of another type that were made elsewhere.
+func (p *Pipeline) put(n *Node) (old *Node) {
+	var named, same []*Node
+	for _, other := range p.nodes {
+		if other.Name == n.Name {
+			named = append(named, other)
+			if other.Type == n.Type {
+				same = append(same, other)
+			}
 		}
 	}
-	for name, v := range before {
-		if _, set := inputs[name]; set {
+	switch {
+	case named == nil:
+		p.nodes = append(p.nodes, n)
+		return nil
+	case same == nil:
+		old = named[0]
+	default:
+		old = same[0]
+	}
+	if len(same) > 1 {
+		used := fetchedGraph(nodesOf(p.object)).used
+		if i := slices.IndexFunc(same, func(n *Node) bool { return used[n.ID] != nil }); i >= 0 {
+			old = same[i]
+		}
+	}
+	p.nodes[slices.Index(p.nodes, old)] = n
+	p.nodes = slices.DeleteFunc(p.nodes, func(other *Node) bool {
+		stays := same != nil && other.Type != n.Type && p.foreign(other)
+		return other != n && other.Name == n.Name && !stays
+	})
+	return old
+}
+
+// setInputs gives the node the inputs that it is declared with, and those of before
+// that stay: see [Pipeline.Add].
+func (n *Node) setInputs(given map[string]any, before *Node) {
+	t := schema.LookupNodeType(n.Type)
+	n.Inputs, n.own = map[string]any{}, map[string]bool{}
+	for name, v := range given {
+		switch {
+		case isPersonal(given) || !isProviderKey(t, name):
+			n.Inputs[name], n.own[name] = v, true
+		case !spec.IsEmpty(v):
+			n.held = append(n.held, name)
+		}
+	}
+	slices.Sort(n.held)
+	if before == nil {
+		return
+	}
+	for name, v := range before.Inputs {
+		if _, set := n.Inputs[name]; set {
 			continue
 		}
-		if f, known := fieldOf(t, name); !known || f.Secret || spec.IsEmpty(v) || equal(v, f.Default) {
-			inputs[name] = v
+		if f, known := fieldOf(t, name); !known || f.Secret || spec.IsEmpty(v) || same(f, v, f.Default) {
+			n.Inputs[name] = v
+			if before.own[name] {
+				n.own[name] = true
+			}
 		}
 	}
-	return inputs
 }
 
-// isProviderKey tells whether an input takes a key of a provider, other than the
-// password of a file.
-func isProviderKey(f schema.Field) bool { return f.Secret && strings.Contains(f.Name, "key") }
-
-// fieldOf is what the catalogue says of an input.
+// fieldOf is what the catalogue says of an input: of one that it does not know, the
+// name alone.
 func fieldOf(t *schema.NodeType, input string) (f schema.Field, known bool) {
-	if t == nil {
-		return schema.Field{}, false
+	if t != nil {
+		f, known = t.Input(input)
 	}
-	return t.Input(input)
+	f.Name = input
+	return f, known
 }
-
-// label names a node in what is said to people.
-func (n *Node) label() string { return fmt.Sprintf("node %s (%s)", cmp.Or(n.Name, n.ID), n.Type) }

@@ -55,14 +55,17 @@ func TestObjectWithoutCanvasIsUnchanged(t *testing.T) {
 	})
 }
 
-func TestCanvasThatLacksEdgesIsMended(t *testing.T) {
+// TestMissingEdgesAreNoReasonToWrite: they are drawn along with other changes.
+func TestMissingEdgesAreNoReasonToWrite(t *testing.T) {
 	inBubble(t, func(t *testing.T, s *vectorshifttest.Server, c *vectorshift.Client) {
 		p := wantSaved(t, s, c, declared(t, guideNodes), runner.Created)
 		object := s.Object(p.ID)
 		canvas := object["canvas_metadata"].(map[string]any)
 		canvas["edges"] = canvas["edges"].([]any)[:1]
 		s.Put(object)
-		wantSaved(t, s, c, declared(t, guideNodes), runner.Updated, "the canvas lacks lines between nodes, which are drawn")
+		wantSaved(t, s, c, declared(t, guideNodes), runner.Unchanged)
+		wantSaved(t, s, c, declared(t, strings.Replace(guideNodes, "gpt-5.1", "gpt-5", 1)), runner.Updated, "node llm: model: gpt-5.1 -> gpt-5")
+		wantSame(t, "edges", len(member(t, s.Object(p.ID), "canvas_metadata.edges").([]any)), 2)
 	})
 }
 
@@ -78,28 +81,22 @@ func TestWhatIsNotOursSurvives(t *testing.T) {
 			"n9": {"id": "n9", "name": "old", "type": "text", "inputs": {"text": "gone"}}`)
 		object["_id"] = "5"
 		answerFetches(s, object, &body)
-		_, action, changes := save(t, c, declared(t, strings.Replace(guideNodes, "gpt-5.1", "gpt-5", 1)))
+		p, action, changes := save(t, c, declared(t, strings.Replace(guideNodes, "gpt-5.1", "gpt-5", 1)))
 		wantSame(t, "action", action, runner.Updated)
-		wantSame(t, "changes", changes, []string{
-			"node llm: model: gpt-5.1 -> gpt-5", "node old (text) is removed",
+		wantSame(t, "changes", changes, []string{"node llm: model: gpt-5.1 -> gpt-5", "node old (text) is removed"})
+		wantSame(t, "notes", p.Notes, []string{
 			"node My note (sticky_note) stays: it was made elsewhere", "node crm (integration_crm) stays: it was made elsewhere", "node crm (integration_crm) stays: it was made elsewhere",
 		})
 
 		wanted := elsewhere(t, "")
 		was, is := wanted["nodes"].(map[string]any), body["nodes"].(map[string]any)
-		for _, id := range []string{"x1", "x2", "s1"} { // but for what every node has
-			n := object["nodes"].(map[string]any)[id].(map[string]any)
-			n["task_name"], n["execution_mode"] = n["type"], "normal"
-			if n["outputs"] == nil {
-				n["outputs"] = []any{}
-			}
-			wantSame(t, id, is[id], any(n))
+		for _, id := range []string{"x1", "x2", "s1"} {
+			wantSame(t, id, is[id], member(t, object, "nodes."+id))
 		}
 		wantSame(t, "colour", member(t, is, "n1.colour"), any("red"))
 		wantSame(t, "outputs", member(t, is, "n2.outputs"), member(t, was, "n2.outputs"))
 		model := was["n2"].(map[string]any)["inputs"].(map[string]any)
 		model["model"], model["prompt"] = "gpt-5", "{{ n1.text }}"
-		model["platform_only"] = map[string]any{"a": []any{parsed(t, `{"n":1}`)["n"], "{{ n1.text }}"}}
 		wantSame(t, "inputs", member(t, is, "n2.inputs"), any(model))
 
 		canvas := body["canvas_metadata"].(map[string]any)
@@ -167,6 +164,10 @@ func TestInputsThatAreKeptAndRemoved(t *testing.T) {
 		"maps in another order":      {"alien", `{"m": {"b": [1, {"d": 1, "c": 2}], "a": 1}}`, `{m: {a: 1.0, b: [1, {c: 2, d: 1}]}}`, "", nil},
 		"lists in another order":     {"alien", `{"m": [1, 2]}`, `{m: [2, 1]}`, `{"m": [2, 1]}`, []string{"node n: m: [1,2] -> [2,1]"}},
 		"a number is no text":        {"alien", `{"m": "1"}`, `{m: 1}`, `{"m": 1}`, []string{"node n: m: 1 -> 1"}},
+		"numbers as text":            {"llm", `{"provider": "openai", "temperature": "0.50", "max_tokens": "4096", "stream": "true"}`, `{provider: openai, temperature: 0.5, max_tokens: 4096, stream: true}`, "", nil},
+		"a default as text":          {"llm", `{"provider": "openai", "stream": "false", "thinking_token_limit": "24576"}`, `{provider: openai}`, "", nil},
+		"a number of tokens":         {"llm", `{"provider": "openai", "max_tokens": "4096"}`, `{provider: openai, max_tokens: 100}`, `{"provider": "openai", "max_tokens": 100}`, []string{"node n: max_tokens: 4096 -> 100"}},
+		"other lists are none":       {"alien", `{"list": ["a", "b"]}`, `{list: [b, a]}`, `{"list": ["b", "a"]}`, []string{`node n: list: ["a","b"] -> ["b","a"]`}},
 		"one is added":               {"llm", `{"provider": "openai"}`, `{provider: openai, temperature: 0.2}`, `{"provider": "openai", "temperature": 0.2}`, []string{"node n: temperature: 0.2 is added"}},
 		"a key is not sent":          {"llm", `{"provider": "openai"}`, `{provider: openai, api_key: sk-2}`, "", nil},
 		"a key is sent": {"llm", `{"provider": "openai"}`, `{provider: openai, api_key: sk-2, use_personal_api_key: true}`,

@@ -23,7 +23,9 @@ type Node struct {
 	ExecutionMode  string         // normal or batch
 	CyclicInputs   map[string]any // what takes the place of inputs from the second round of a loop on
 
-	raw map[string]any // as it was fetched
+	raw  map[string]any  // as it was fetched
+	own  map[string]bool // inputs that were given to Add; nil: it was not added
+	held []string        // keys that were given, and are not sent
 }
 
 // NodeSpec is what a node is made of: [Input], [Output], [LLM], [Text] and so on, or
@@ -54,21 +56,15 @@ func (n *Node) After(references ...string) *Node {
 	return n
 }
 
-// Node gives the node of that name, or nil.
+// Node gives the node of that name, or nil; of several the one that was added.
 func (p *Pipeline) Node(name string) *Node {
-	i := slices.IndexFunc(p.nodes, func(n *Node) bool { return n.Name == name })
-	if i < 0 {
-		return nil
+	var found *Node
+	for _, n := range p.nodes {
+		if n.Name == name && (found == nil || n.own != nil && found.own == nil) {
+			found = n
+		}
 	}
-	return p.nodes[i]
-}
-
-func (p *Pipeline) nodeByID(id string) *Node {
-	i := slices.IndexFunc(p.nodes, func(n *Node) bool { return n.ID == id })
-	if i < 0 {
-		return nil
-	}
-	return p.nodes[i]
+	return found
 }
 
 // Nodes gives all nodes: those that were fetched with sources before those who
@@ -80,34 +76,22 @@ func (p *Pipeline) Remove(name string) {
 	p.nodes = slices.DeleteFunc(p.nodes, func(n *Node) bool { return n.Name == name })
 }
 
-// Add puts a node into the pipeline, in the place of one of that name. If the type is
-// the same it keeps its id, and what the platform knows of it beside its inputs;
-// inputs that are not given go, but for those that only the platform knows, defaults,
-// and keys. A key of a provider is left out unless the input use_personal_api_key is true.
+// Add puts a node into the pipeline, in the place of one of that name. References in
+// its inputs are by name. If the type is the same it keeps its id, and what the platform
+// knows of it beside its inputs; inputs that are not given go, but for those that only
+// the platform knows, defaults, and keys. A key of a provider is left out unless the
+// input use_personal_api_key is true.
 func (p *Pipeline) Add(name string, what NodeSpec) *Node {
 	given := what.node()
 	n := &Node{Name: name, Type: given.Type, ExecutionMode: cmp.Or(given.ExecutionMode, "normal")}
-	named := slices.DeleteFunc(slices.Clone(p.nodes), func(n *Node) bool { return n.Name != name })
-	i := max(0, slices.IndexFunc(named, func(n *Node) bool { return n.Type == given.Type }))
-	var old *Node
-	if len(named) > 0 {
-		old = named[i]
-	}
-	p.nodes = slices.DeleteFunc(p.nodes, func(n *Node) bool { return n.Name == name && n != old })
-	if old == nil {
-		p.nodes = append(p.nodes, n)
-	} else {
-		p.nodes[slices.Index(p.nodes, old)] = n
-	}
-	var before map[string]any
+	old := p.put(n)
 	if old != nil && old.Type == n.Type {
-		n.ID, n.Outputs, n.raw, before = old.ID, old.Outputs, old.raw, old.Inputs
+		n.ID, n.Outputs, n.raw = old.ID, old.Outputs, old.raw
 	} else {
-		n.ID = p.newID(n)
+		n.ID, old = p.newID(n), nil
 	}
-	inputs, _ := plain(given.Inputs).(map[string]any)
-	n.Inputs = mergeInputs(schema.LookupNodeType(n.Type), inputs, before)
-	n.CyclicInputs, _ = plain(given.CyclicInputs).(map[string]any)
+	n.setInputs(object(renamed(plain(given.Inputs), nil)), old)
+	n.CyclicInputs, _ = renamed(plain(given.CyclicInputs), nil).(map[string]any)
 	return n
 }
 
@@ -205,9 +189,9 @@ func nodesOf(fetched map[string]any) []*Node {
 	}
 	naming := namingOf(nodes)
 	for _, n := range nodes {
-		n.Inputs = object(naming.toNames(n.Inputs))
+		n.Inputs = object(renamed(n.Inputs, naming.names))
 		if n.CyclicInputs != nil {
-			n.CyclicInputs = object(naming.toNames(n.CyclicInputs))
+			n.CyclicInputs = object(renamed(n.CyclicInputs, naming.names))
 		}
 	}
 	sortByCanvas(nodes, object(fetched["canvas_metadata"]))

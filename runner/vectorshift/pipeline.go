@@ -15,6 +15,7 @@ import (
 type Pipeline struct {
 	ID, Name, Description, BranchID, Version string
 	Others                                   []string // ids of other pipelines of that name, after SavePipeline
+	Notes                                    []string // what is worth knowing about the last save: nodes that stay, keys that are not sent
 
 	client *Client
 	dir    string // that paths of files in inputs are relative to
@@ -132,5 +133,5 @@ func (p *Pipeline) rewriteOverrides(overrides map[string]any) map[string]any {
 	if overrides == nil {
 		return nil
 	}
-	return object(namingOf(p.nodes).toIDs(plain(overrides)))
+	return object(renamed(plain(overrides), idsByName(p.nodes)))
 }

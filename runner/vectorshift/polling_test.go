@@ -1,6 +1,7 @@
 package vectorshift_test
 
 import (
+	"cmp"
 	"encoding/json"
 	"fmt"
 	"math/rand/v2"
@@ -39,7 +40,7 @@ func TestStatusCallsOfABatch(t *testing.T) {
 				defer s.Close()
 				random := rand.New(rand.NewPCG(1, 2))
 				s.Set(vectorshifttest.Settings{Takes: func(vectorshifttest.Run) time.Duration { return batch.takes(random) }})
-				took := runBatch(t, s, batch.items, 64)
+				took := runBatch(t, s, runner.Plan{Total: batch.items, Concurrency: 64})
 				most, looks := 0, 0
 				for _, r := range s.Runs() {
 					most, looks = max(most, r.Looks), looks+r.Looks
@@ -60,14 +61,62 @@ func TestStatusCallsOfABatch(t *testing.T) {
 	}
 }
 
-// runBatch runs so many items on a platform, with what a batch file says of itself.
-func runBatch(t *testing.T, s *vectorshifttest.Server, items, atOnce int) time.Duration {
+// TestStatusCallsWithinNoRate: where calls may be as many as one likes, runs that take
+// alike are not looked at more often for that, once it is known how long they take.
+func TestStatusCallsWithinNoRate(t *testing.T) {
+	const items, atOnce, meanLooks = 256, 16, 6
+	synctest.Test(t, func(t *testing.T) {
+		s := vectorshifttest.NewInProcess()
+		defer s.Close()
+		s.Set(vectorshifttest.Settings{Takes: func(vectorshifttest.Run) time.Duration { return time.Minute }})
+		runBatch(t, s, runner.Plan{Total: items, Concurrency: atOnce, Rate: 6000})
+		first, later := 0, 0
+		for i, r := range s.Runs() {
+			if i < atOnce {
+				first += r.Looks
+			} else {
+				later += r.Looks
+			}
+		}
+		mean := float64(later) / (items - atOnce)
+		t.Logf("%.1f status calls for each of the first runs, %.2f for a later one", float64(first)/atOnce, mean)
+		if mean > meanLooks {
+			t.Errorf("a run took %.2f status calls, want at most %d", mean, meanLooks)
+		}
+	})
+}
+
+// TestLooksBehindStarts: the looks at runs have to wait for a rate that starts use up.
+// What has succeeded in its time has not timed out, however late that is seen.
+func TestLooksBehindStarts(t *testing.T) {
+	for name, plan := range map[string]runner.Plan{
+		"more at once than are called a minute": {Total: 1000, Concurrency: 1000, Rate: 250, Timeout: 3 * time.Minute},
+		"more than are called in the time":      {Total: 300, Concurrency: 300, Rate: 60, Timeout: 90 * time.Second},
+		"looks further apart than the time":     {Total: 40, Concurrency: 20, PollInterval: 10 * time.Minute, Timeout: 2 * time.Minute},
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				s := vectorshifttest.NewInProcess()
+				defer s.Close()
+				s.Set(vectorshifttest.Settings{Takes: func(vectorshifttest.Run) time.Duration { return time.Minute }})
+				t.Logf("in %v", runBatch(t, s, plan)) // all of them succeed
+				if n := len(s.Calls(vectorshifttest.Terminate)); n != 0 || len(s.Runs()) != plan.Total {
+					t.Errorf("%d runs, %d calls to terminate one", len(s.Runs()), n)
+				}
+			})
+		})
+	}
+}
+
+// runBatch runs so many items as the plan says on a platform, with what a batch file
+// says of itself where the plan does not.
+func runBatch(t *testing.T, s *vectorshifttest.Server, plan runner.Plan) time.Duration {
 	client, err := vectorshift.New(vectorshift.Options{BaseURL: s.URL, Key: s.Key, HTTP: s.Client()})
 	if err != nil {
 		t.Fatal(err)
 	}
 	rows := []string{}
-	for i := range items {
+	for i := range plan.Total {
 		rows = append(rows, fmt.Sprintf(`{"in":"%d"}`, i))
 	}
 	file, problems := spec.Parse("batch.yaml", []byte(`version: 1
@@ -82,11 +131,11 @@ batches: {b: {inputs: [`+strings.Join(rows, ",")+"]}}\n"), spec.Options{Env: fun
 		t.Fatal(problems)
 	}
 	r, began, results := file.Run, time.Now(), &recorder{}
-	outcome, err := runner.Run(t.Context(), &runner.Plan{
-		Batch: file.Batches[0], PipelineID: s.Put(echoObject()), Generation: "g", Total: items, Rows: items, Concurrency: atOnce,
-		Timeout: r.Timeout, PollInterval: r.PollInterval, Retry: r.Retry, Rate: r.Rate.RequestsPerMinute, Redactor: file.Redactor,
-	}, vectorshift.NewBackend(client, t.TempDir()), results)
-	if err != nil || outcome.Counts[runner.Succeeded] != items || results.written != items {
+	plan.Batch, plan.PipelineID, plan.Generation, plan.Rows = file.Batches[0], s.Put(echoObject()), "g", plan.Total
+	plan.Timeout, plan.PollInterval = cmp.Or(plan.Timeout, r.Timeout), cmp.Or(plan.PollInterval, r.PollInterval)
+	plan.Rate, plan.Retry, plan.Redactor = cmp.Or(plan.Rate, r.Rate.RequestsPerMinute), r.Retry, file.Redactor
+	outcome, err := runner.Run(t.Context(), &plan, vectorshift.NewBackend(client, t.TempDir()), results)
+	if err != nil || outcome.Counts[runner.Succeeded] != plan.Total || results.written != plan.Total {
 		t.Fatalf("%v, %+v, %d results", err, outcome, results.written)
 	}
 	return time.Since(began)

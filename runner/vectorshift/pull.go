@@ -22,7 +22,7 @@ func (p *Pipeline) Spec() (sp *spec.Pipeline, notes []string, err error) {
 	for _, n := range p.nodes {
 		count[n.Name]++
 	}
-	used := graphOf(p.nodes).used
+	used := p.draft().graph.used
 	var wrong []error
 	for _, n := range p.nodes {
 		fits := nameOfNode.MatchString(n.Name) && count[n.Name] == 1
@@ -65,10 +65,10 @@ func (n *Node) spec() (declared *spec.Node, left []string) {
 	}
 	t := schema.LookupNodeType(n.Type)
 	for _, name := range n.inputNames(t) {
-		v := plain(n.Inputs[name])
 		f, known := fieldOf(t, name)
+		v := typed(f, plain(n.Inputs[name]))
 		switch {
-		case v == nil, known && !n.tells(f) && (spec.IsEmpty(v) || equal(v, f.Default)):
+		case v == nil, known && !n.tells(f) && (spec.IsEmpty(v) || same(f, v, f.Default)):
 		case f.Secret, t != nil && !known && !t.OpenInputs:
 			if !spec.IsEmpty(v) {
 				left = append(left, name)

@@ -51,6 +51,24 @@ func TestPulledPipelineSavesUnchanged(t *testing.T) {
 	})
 }
 
+// TestPulledTextIsTyped: the platform's page keeps numbers as text.
+func TestPulledTextIsTyped(t *testing.T) {
+	inBubble(t, func(t *testing.T, s *vectorshifttest.Server, c *vectorshift.Client) {
+		s.Put(fetched(t, `"n": {"id": "n", "name": "n", "type": "llm", "inputs": {"provider": "openai", "model": "5", "prompt": "true",
+			"temperature": "0.5", "max_tokens": "4096", "stream": "true", "thinking_token_limit": "24576", "top_p": "much"}}`))
+		p, err := c.Fetch(t.Context(), vectorshift.Which{Name: "p"})
+		if err != nil {
+			t.Fatal(err)
+		}
+		sp, notes, err := p.Spec()
+		if err != nil || notes != nil {
+			t.Fatal(notes, err)
+		}
+		wantSame(t, "inputs", sp.Node("n").Inputs, parsed(t, `{"provider": "openai", "model": "5", "prompt": "true", "temperature": 0.5, "max_tokens": 4096, "stream": true, "top_p": "much"}`))
+		wantSaved(t, s, c, sp, runner.Unchanged)
+	})
+}
+
 func TestPullTellsWhatTheFileCannotHold(t *testing.T) {
 	inBubble(t, func(t *testing.T, s *vectorshifttest.Server, c *vectorshift.Client) {
 		s.Put(fetched(t, `"a": {"id": "a", "name": "a", "type": "text", "inputs": {"text": "{{ gone.text }}"}},

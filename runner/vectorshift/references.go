@@ -1,37 +1,70 @@
 package vectorshift
 
 import (
-	"maps"
 	"regexp"
-	"slices"
 
 	"nightshift/spec"
 )
 
 // naming turns references by name, as authors write them, into references by id, as
-// they are on the wire, and back. Names that do not tell one node, or that a
-// reference cannot hold, have no part in it: there the id stays.
+// they are on the wire, and back. What is not in it stays as it is.
 type naming struct{ ids, names map[string]string }
 
 var word = regexp.MustCompile(`^\w+$`)
 
+// namingOf names nodes as they were fetched. A name that does not tell one node, or
+// that a reference cannot hold, has no part in it: there the id stays, and is no name
+// of another node either.
 func namingOf(nodes []*Node) naming {
-	all := naming{map[string]string{}, map[string]string{}}
-	count, isID := map[string]int{}, map[string]bool{}
+	count, named := map[string]int{}, map[string]*Node{}
 	for _, n := range nodes {
 		count[n.Name]++
-		isID[n.ID] = true
+		named[n.Name] = n
 	}
+	var stay []string // ids
 	for _, n := range nodes {
-		if word.MatchString(n.Name) && count[n.Name] == 1 && (!isID[n.Name] || n.Name == n.ID) {
-			all.ids[n.Name], all.names[n.ID] = n.ID, n.Name
+		if count[n.Name] > 1 || !word.MatchString(n.Name) {
+			delete(named, n.Name)
+			stay = append(stay, n.ID)
 		}
+	}
+	for len(stay) > 0 {
+		id := stay[0]
+		stay = stay[1:]
+		if n := named[id]; n != nil {
+			delete(named, id)
+			stay = append(stay, n.ID)
+		}
+	}
+	all := naming{map[string]string{}, map[string]string{}}
+	for name, n := range named {
+		all.ids[name], all.names[n.ID] = n.ID, name
 	}
 	return all
 }
 
-func (all naming) toIDs(v any) any   { return renamed(v, all.ids) }
-func (all naming) toNames(v any) any { return renamed(v, all.names) }
+// idsByName gives the ids that references by name mean, whatever other ids there are.
+// Of nodes of one name it is the one that was added; where none was, the name means
+// nothing.
+func idsByName(nodes []*Node) map[string]string {
+	means := map[string]*Node{}
+	for _, n := range nodes {
+		other, there := means[n.Name]
+		switch {
+		case !there || n.own != nil:
+			means[n.Name] = n
+		case other != nil && other.own == nil:
+			means[n.Name] = nil
+		}
+	}
+	ids := map[string]string{}
+	for name, n := range means {
+		if n != nil {
+			ids[name] = n.ID
+		}
+	}
+	return ids
+}
 
 // renamed is a copy in which references have other names, and all the same form.
 func renamed(v any, to map[string]string) any {
@@ -58,74 +91,4 @@ func renamed(v any, to map[string]string) any {
 		return m
 	}
 	return v
-}
-
-// graph is who refers to whom, by id.
-type graph struct {
-	nodes   []*Node
-	sources map[string][]string        // of each node, those that its inputs refer to, each once, in the order of their names
-	cyclic  map[string][]string        // those that only its cyclic inputs refer to
-	used    map[string]map[string]bool // outputs that somebody refers to
-}
-
-func graphOf(nodes []*Node) *graph {
-	g := &graph{nodes, map[string][]string{}, map[string][]string{}, map[string]map[string]bool{}}
-	ids := namingOf(nodes).ids
-	for _, n := range nodes {
-		ids[n.ID] = n.ID // for references that have the id
-	}
-	for _, n := range nodes {
-		refer := func(inputs map[string]any, to map[string][]string) {
-			for _, name := range slices.Sorted(maps.Keys(inputs)) {
-				for ref := range spec.ParseTemplate(inputs[name]).Refs() {
-					id, ok := ids[ref.Node]
-					if !ok {
-						continue // text that looks like a reference
-					}
-					if g.used[id] == nil {
-						g.used[id] = map[string]bool{}
-					}
-					g.used[id][ref.Output] = true
-					if !slices.Contains(g.sources[n.ID], id) && !slices.Contains(to[n.ID], id) {
-						to[n.ID] = append(to[n.ID], id)
-					}
-				}
-			}
-		}
-		refer(n.Inputs, g.sources)
-		refer(n.CyclicInputs, g.cyclic)
-	}
-	return g
-}
-
-// levels tells how many nodes stand before each at most. Where nodes refer to one
-// another in a circle, that is given too: their ids, the first at the end again.
-func (g *graph) levels() (level map[string]int, circle []string) {
-	level = map[string]int{}
-	var path []string
-	var visit func(id string) int
-	visit = func(id string) int {
-		if depth, done := level[id]; done {
-			return depth
-		}
-		if i := slices.Index(path, id); i >= 0 {
-			if circle == nil {
-				circle = append(slices.Clone(path[i:]), id)
-				slices.Reverse(circle) // along the flow
-			}
-			return -1
-		}
-		path = append(path, id)
-		depth := 0
-		for _, source := range g.sources[id] {
-			depth = max(depth, visit(source)+1)
-		}
-		path = path[:len(path)-1]
-		level[id] = depth
-		return depth
-	}
-	for _, n := range g.nodes {
-		visit(n.ID)
-	}
-	return level, circle
 }

@@ -66,7 +66,7 @@ func (p *Pipeline) conclude(ctx context.Context, what call, answer map[string]an
 		}
 	}
 	if !r.State.Ended() {
-		err := p.client.misanswered(what, true, fmt.Errorf("the answer does not say how the run ended; its status is %q", r.Word))
+		err := p.client.foreign(what, fmt.Errorf("the answer does not say how the run ended; its status is %q", runner.Quote(r.Word)))
 		r.handle(p.client).logError(ctx, "run lost from sight", err)
 		return r, err
 	}
@@ -82,6 +82,7 @@ func (p *Pipeline) Start(ctx context.Context, in runner.Inputs, o RunOptions) (*
 	if err != nil {
 		return nil, err
 	}
+	what.starts = true
 	answer, err := p.client.do(ctx, what)
 	if err != nil {
 		return nil, err
@@ -90,7 +91,7 @@ func (p *Pipeline) Start(ctx context.Context, in runner.Inputs, o RunOptions) (*
 	h := r.handle(p.client)
 	if h.TaskID == "" { // with an id it is a run, which may have failed by now
 		if err = p.client.failed(what, answer); err == nil {
-			err = p.client.misanswered(what, true, fmt.Errorf("the answer to a start has no task id; its status is %q", r.Word))
+			err = p.client.foreign(what, fmt.Errorf("the answer to a start has no task id; its status is %q", runner.Quote(r.Word)))
 		}
 		h.logError(ctx, "run not started", err)
 		return nil, err
@@ -99,21 +100,21 @@ func (p *Pipeline) Start(ctx context.Context, in runner.Inputs, o RunOptions) (*
 	return h, nil
 }
 
-// misanswered says that the answer to a call is not what it should be, though the call
-// was taken; foreign where nothing about it is.
-func (c *Client) misanswered(what call, foreign bool, err error) error {
-	return &runner.ConnectionError{Method: what.method, Endpoint: runner.Endpoint(c.baseURL + what.path), Began: true, Foreign: foreign, Err: err}
-}
-
 // Terminate ends a run of the pipeline. What the platform says of one that has
 // ended already is not known.
 func (p *Pipeline) Terminate(ctx context.Context, taskID string) error {
+	if p == nil {
+		return errNoClient
+	}
 	return p.client.Handle(p.ID, taskID, "").Terminate(ctx)
 }
 
 // call makes the call that runs the pipeline. Inputs that cannot be sent are a
 // *runner.InputError.
 func (p *Pipeline) call(ctx context.Context, in runner.Inputs, o RunOptions, how mode) (call, error) {
+	if p == nil || !p.client.made() {
+		return call{}, errNoClient
+	}
 	inputs, err := encodeInputs(in, p.inputTypes(), p.dir)
 	if err != nil {
 		p.client.Handle(p.ID, "", o.TraceID).logError(ctx, "run not started", err)
@@ -122,6 +123,9 @@ func (p *Pipeline) call(ctx context.Context, in runner.Inputs, o RunOptions, how
 	body := map[string]any{"inputs": inputs}
 	if how != inline {
 		body[string(how)] = true
+	}
+	if err = writable(o.NodeInputOverrides); err != nil {
+		return call{}, &runner.InputError{Err: fmt.Errorf("the overrides of node inputs: %w", err)}
 	}
 	if len(o.NodeInputOverrides) > 0 {
 		body["node_input_overrides"] = p.rewriteOverrides(o.NodeInputOverrides)

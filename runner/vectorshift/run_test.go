@@ -254,3 +254,20 @@ func TestInputsThatCannotBeSent(t *testing.T) {
 	}
 	want(t, "calls", s.made(), []string{})
 }
+
+// TestStartIsWaitedFor: twice as long as for other answers, as it may be paid twice
+// otherwise.
+func TestStartIsWaitedFor(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		c, _ := scripted(t, reply{hangs: true})
+		began := time.Now()
+		_, err := c.Pipeline("p").Start(t.Context(), runner.Inputs{"in": "x"}, RunOptions{})
+		if _, late := errors.AsType[*runner.TimeoutError](err); !late || time.Since(began) != 2*time.Minute {
+			t.Errorf("after %v: %v", time.Since(began), err)
+		}
+		began = time.Now()
+		if _, err = c.Handle("p", "t", "").Status(t.Context()); time.Since(began) != time.Minute {
+			t.Errorf("a look, after %v: %v", time.Since(began), err)
+		}
+	})
+}

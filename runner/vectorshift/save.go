@@ -8,6 +8,7 @@ import (
 	"maps"
 	"net/http"
 	"net/url"
+	"slices"
 	"strings"
 	"time"
 
@@ -17,24 +18,54 @@ import (
 
 // SaveOptions say how a pipeline is saved.
 type SaveOptions struct {
+	Deploy      bool   // it is published also where nothing has changed
 	NoDeploy    bool   // it is kept, but not made the published version
 	Bump        string // a version tag is added: patch, minor or major; "": none
 	Description string // of what is saved
 }
 
-// Save writes the pipeline, if there are changes, or a version tag or a description
-// is asked for.
+// writes tells whether there is something to write, though nothing has changed.
+func (o SaveOptions) writes() bool {
+	return o.Deploy && !o.NoDeploy || o.Bump != "" || o.Description != ""
+}
+
+// Save writes the pipeline, if there are changes, or if publishing, a version tag or a
+// description is asked for.
 func (p *Pipeline) Save(ctx context.Context, o SaveOptions) (runner.SaveAction, error) {
 	if p.object == nil {
 		return "", fmt.Errorf("pipeline %s was not fetched, so that what it holds would be lost: fetch it before it is saved", p.ID)
 	}
-	if _, circle := graphOf(p.nodes).levels(); circle != nil {
-		return "", fmt.Errorf("nodes refer to one another in a circle: %s; let a cyclic input do so", strings.Join(p.namesOf(circle), " -> "))
+	if err := p.whole(); err != nil {
+		return "", err
 	}
-	if len(p.Changes()) == 0 && o.Bump == "" && o.Description == "" {
+	d := p.draft()
+	writes := o.writes() || len(d.changes()) > 0
+	p.Notes = d.notes(writes)
+	if !writes {
 		return runner.Unchanged, nil
 	}
-	wire := p.wire()
+	if err := d.save(ctx, o); err != nil {
+		return "", err
+	}
+	return runner.Updated, nil
+}
+
+// whole tells whether the nodes are known: where they are not, a save would lose them.
+func (p *Pipeline) whole() error {
+	switch p.object["nodes"].(type) {
+	case map[string]any, []any:
+		return nil
+	}
+	return fmt.Errorf("pipeline %s (%s) was fetched, but the answer holds no nodes: nothing is saved, as those that are there would be lost", p.Name, p.ID)
+}
+
+// save writes the pipeline, which is then what the platform has.
+func (d *draft) save(ctx context.Context, o SaveOptions) error {
+	p := d.Pipeline
+	if _, circle := d.graph.levels(); circle != nil {
+		return fmt.Errorf("nodes refer to one another in a circle: %s; let a cyclic input do so", strings.Join(p.namesOf(circle), " -> "))
+	}
+	wire := d.wire()
 	body := maps.Clone(wire)
 	body["deploy"] = !o.NoDeploy
 	for key, value := range map[string]string{"branch_id": p.BranchID, "bump": o.Bump, "description": cmp.Or(o.Description, p.newDescription())} {
@@ -49,7 +80,7 @@ func (p *Pipeline) Save(ctx context.Context, o SaveOptions) (runner.SaveAction, 
 		return err
 	})
 	if err != nil {
-		return "", fmt.Errorf("pipeline %s (%s) is not saved: %w", p.Name, p.ID, err)
+		return err
 	}
 	saved := maps.Clone(p.object)
 	maps.Copy(saved, plain(wire).(map[string]any))
@@ -59,7 +90,10 @@ func (p *Pipeline) Save(ctx context.Context, o SaveOptions) (runner.SaveAction, 
 		now := nodeOf(n.ID, object(saved["nodes"])[n.ID])
 		n.raw, n.Outputs = now.raw, now.Outputs
 	}
-	return runner.Updated, nil
+	if o.NoDeploy {
+		p.Notes = append(p.Notes, fmt.Sprintf("pipeline %s is kept, but not published: runs use the version before; save --deploy publishes it", p.Name))
+	}
+	return nil
 }
 
 // newDescription is the pipeline's, where the platform has another.
@@ -73,7 +107,8 @@ func (p *Pipeline) newDescription() string {
 func (p *Pipeline) namesOf(ids []string) []string {
 	var names []string
 	for _, id := range ids {
-		names = append(names, cmp.Or(p.nodeByID(id).Name, id))
+		i := slices.IndexFunc(p.nodes, func(n *Node) bool { return n.ID == id })
+		names = append(names, cmp.Or(p.nodes[i].Name, id))
 	}
 	return names
 }
@@ -85,24 +120,33 @@ func (p *Pipeline) namesOf(ids []string) []string {
 func (c *Client) SavePipeline(ctx context.Context, sp *spec.Pipeline, o SaveOptions, lookOnly bool) (p *Pipeline, action runner.SaveAction, changes []string, err error) {
 	p, created, err := c.findOrCreate(ctx, sp, lookOnly)
 	if err != nil {
-		return nil, "", nil, fmt.Errorf("pipeline %s: %w", cmp.Or(sp.Name, sp.ID), err)
+		return nil, "", nil, err
 	}
 	if sp.Nodes == nil {
 		return p, runner.Unchanged, nil, nil
 	}
-	notes := p.declare(sp)
+	if p.object != nil { // it is there
+		if err := p.whole(); err != nil {
+			return nil, "", nil, err
+		}
+	}
+	kept := p.declare(sp)
+	d := p.draft()
+	changes = d.changes()
 	switch {
 	case created:
-		action = runner.Created
-	case len(p.Changes()) > 0:
-		action, changes = runner.Updated, append(p.Changes(), notes...)
-	case o.Bump != "" || o.Description != "":
+		action, changes = runner.Created, nil
+	case changes != nil || o.writes():
 		action = runner.Updated
 	default:
 		action = runner.Unchanged
 	}
+	p.Notes = append(kept, d.notes(action != runner.Unchanged)...)
+	if action == runner.Unchanged && p.newDescription() != "" {
+		p.Notes = append(p.Notes, "the platform has another description, which is kept: the new one is sent along with the next change")
+	}
 	if !lookOnly && action != runner.Unchanged {
-		if _, err := p.Save(ctx, o); err != nil {
+		if err := d.save(ctx, o); err != nil {
 			return nil, "", nil, err
 		}
 	}
@@ -123,7 +167,9 @@ func (c *Client) findOrCreate(ctx context.Context, sp *spec.Pipeline, lookOnly b
 	case lookOnly:
 		return &Pipeline{Name: sp.Name, client: c}, true, nil
 	default:
-		p, err = c.create(ctx, sp.Name, sp.Description, nil)
+		if p, err = c.create(ctx, sp.Name, sp.Description, nil); err == nil {
+			p.Others, err = c.others(ctx, p)
+		}
 		return p, true, err
 	}
 	return p, false, err

@@ -189,8 +189,69 @@ func TestSaveOptions(t *testing.T) {
 		}
 		wantSame(t, "saves", said, []string{"false <nil> <nil> true", "true minor <nil> true", "true <nil> second true"})
 		sp.Description = "what for"
-		wantSaved(t, s, c, sp, runner.Updated, "description: second -> what for")
+		p = wantSaved(t, s, c, sp, runner.Unchanged) // another description alone is no reason to write
+		wantSame(t, "notes", p.Notes, []string{"the platform has another description, which is kept: the new one is sent along with the next change"})
+		sp.Node("llm").Inputs["model"] = "m"
+		p = wantSaved(t, s, c, sp, runner.Updated, "node llm: model: gpt-5.1 -> m", "description: second -> what for")
+		wantSame(t, "description", s.Object(p.ID)["description"], any("what for"))
 	})
+}
+
+// TestDeployThatIsAskedFor is done also where nothing has changed; what is not published
+// is told.
+func TestDeployThatIsAskedFor(t *testing.T) {
+	inBubble(t, func(t *testing.T, s *vectorshifttest.Server, c *vectorshift.Client) {
+		sp := declared(t, guideNodes)
+		for _, test := range []struct {
+			options vectorshift.SaveOptions
+			action  runner.SaveAction
+			notes   []string
+		}{
+			{vectorshift.SaveOptions{NoDeploy: true}, runner.Created, []string{"pipeline p is kept, but not published: runs use the version before; save --deploy publishes it"}},
+			{vectorshift.SaveOptions{NoDeploy: true}, runner.Unchanged, nil},
+			{vectorshift.SaveOptions{}, runner.Unchanged, nil},
+			{vectorshift.SaveOptions{Deploy: true}, runner.Updated, nil},
+		} {
+			p, action, changes, err := c.SavePipeline(t.Context(), sp, test.options, false)
+			if err != nil {
+				t.Fatal(err)
+			}
+			wantSame(t, "action", action, test.action)
+			wantSame(t, "changes", changes, nil)
+			wantSame(t, "notes", p.Notes, test.notes)
+		}
+		var deployed []any
+		for _, call := range s.Calls(vectorshifttest.Save) {
+			deployed = append(deployed, call.Body["deploy"])
+		}
+		wantSame(t, "deploy", deployed, []any{false, true})
+	})
+}
+
+// TestAnswerWithoutNodes: what is not known would be lost.
+func TestAnswerWithoutNodes(t *testing.T) {
+	for _, nodes := range []string{"", `, "nodes": null`, `, "nodes": "many"`} {
+		inBubble(t, func(t *testing.T, s *vectorshifttest.Server, c *vectorshift.Client) {
+			s.Fail(vectorshifttest.Fetch, -1, vectorshifttest.Failure{Status: 200, Body: `{"object": {"_id": "5", "name": "p", "config": {}` + nodes + `}}`})
+			for _, lookOnly := range []bool{true, false} {
+				_, _, _, err := c.SavePipeline(t.Context(), declared(t, guideNodes), vectorshift.SaveOptions{}, lookOnly)
+				wantNoNodes(t, err)
+			}
+			p, action, _ := save(t, c, &spec.Pipeline{Name: "p"})
+			wantSame(t, "action", action, runner.Unchanged)
+			guide(p)
+			_, err := p.Save(t.Context(), vectorshift.SaveOptions{})
+			wantNoNodes(t, err)
+			wantSame(t, "writes", len(s.Calls(vectorshifttest.Create, vectorshifttest.Save)), 0)
+		})
+	}
+}
+
+func wantNoNodes(t *testing.T, err error) {
+	t.Helper()
+	if err == nil || !strings.Contains(err.Error(), "pipeline p (5) was fetched, but the answer holds no nodes") {
+		t.Error(err)
+	}
 }
 
 func TestSeveralOfOneName(t *testing.T) {

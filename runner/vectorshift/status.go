@@ -6,6 +6,7 @@ import (
 	"strings"
 
 	"nightshift/runner"
+	"nightshift/spec"
 )
 
 // Result is how a run stands, or has ended.
@@ -14,7 +15,7 @@ type Result struct {
 
 	State   runner.State
 	Word    string         // the platform's own for the state
-	Outputs map[string]any // output node name to plain value
+	Outputs map[string]any // output node name to plain value; a result that is no object is under "output"
 	Error   string         // why the run failed or was cancelled, in the platform's words where it has any
 	Err     error          // of a run that failed or was cancelled: holds a *runner.RunFailedError; else nil
 }
@@ -36,13 +37,14 @@ func stateOf(word string) runner.State {
 // read reads how the run stands off an answer. What the answer leaves out is as in
 // the handle.
 func (h *RunHandle) read(answer map[string]any) *Result {
+	hide := h.client.hide
 	r := &Result{
 		PipelineID: h.PipelineID,
-		TaskID:     cmp.Or(h.TaskID, taskIDOf(answer)),
-		TraceID:    cmp.Or(wordOf(answer["trace_id"]), h.TraceID),
-		Word:       wordOf(answer["status"]),
+		TaskID:     cmp.Or(h.TaskID, hide.ID(taskIDOf(answer))),
+		TraceID:    cmp.Or(hide.ID(wordOf(answer["trace_id"])), h.TraceID),
+		Word:       hide.Text(wordOf(answer["status"])),
 		Outputs:    outputsOf(answer),
-		Error:      h.client.hide.Text(reasonOf(answer)),
+		Error:      hide.Text(reasonOf(answer)),
 	}
 	r.end(stateOf(r.Word))
 	return r
@@ -85,11 +87,19 @@ func taskIDOf(answer map[string]any) string {
 }
 
 // outputsOf gives the outputs of a run, which one answer has under result and
-// another under outputs.
+// another under outputs. Where a run succeeded with another value than an object,
+// that is the output "output".
 func outputsOf(answer map[string]any) map[string]any {
 	for _, key := range []string{"result", "outputs"} {
 		if outputs, ok := answer[key].(map[string]any); ok && len(outputs) > 0 {
 			return decodeOutputs(outputs)
+		}
+	}
+	if word := wordOf(answer["status"]); word == "" || stateOf(word) == runner.Succeeded {
+		for _, key := range []string{"result", "outputs"} {
+			if value := decode(answer[key]); !spec.IsEmpty(value) {
+				return map[string]any{"output": value}
+			}
 		}
 	}
 	return map[string]any{}

@@ -61,7 +61,10 @@ func TestWhereResultsAre(t *testing.T) {
 		`{"status": "completed", "result": {"a": null, "b": true, "c": []}}`:             {"a": nil, "b": true, "c": []any{}},
 		`{"status": "completed"}`:                                  {},
 		`{"status": "completed", "result": null, "outputs": null}`: {},
-		`{"status": "completed", "result": [1], "outputs": 7}`:     {},
+		`{"status": "completed", "result": "", "outputs": []}`:     {},
+		`{"status": "completed", "result": [1], "outputs": 7}`:     {"output": []any{json.Number("1")}},
+		`{"status": "completed", "result": "hello"}`:               {"output": "hello"},
+		`{"status": "completed", "outputs": false}`:                {"output": false},
 	} {
 		c, _ := scripted(t, said(answer))
 		r, err := c.Handle("p", "t", "").Status(t.Context())
@@ -80,7 +83,7 @@ func TestFailedRunIsNoError(t *testing.T) {
 		`{"task_id": "t", "status": "failed", "error": "no such model"}`:                           "no such model",
 		`{"status": "failed", "error": "no such model"}`:                                           "no such model",
 		`{"task_id": "t", "status": "failed", "error": {"message": "no such model", "code": 7}}`:   "no such model",
-		`{"task_id": "t", "status": "failed", "error": ["bad", "worse"]}`:                          `{"error":["bad","worse"]}`,
+		`{"task_id": "t", "status": "failed", "error": ["bad", "worse"]}`:                          "bad; worse",
 		`{"task_id": "t", "status": "failed", "error": null}`:                                      "the platform gives no reason",
 		`{"task_id": "t", "status": "failed"}`:                                                     "the platform gives no reason",
 		`{"task_id": "t", "status": "failed", "error": "your key ` + testKey + ` is not allowed"}`: "your key [hidden] is not allowed",
@@ -199,4 +202,68 @@ func TestStatusTooLarge(t *testing.T) {
 	r, err = c.Handle("p", "t", "").Result(t.Context(), ResultOptions{})
 	check("result", r, err)
 	want(t, "looks", len(s.calls), 1)
+}
+
+// TestRefusalThatTellsTheEnd: where a look is refused with an answer that names the run
+// and says that it ended, that is its end; else it is the failure of a call.
+func TestRefusalThatTellsTheEnd(t *testing.T) {
+	const end = `{"status": "failed", "task_id": "t", "error": "no such model"}`
+	for _, test := range []struct {
+		status int
+		body   string
+		ended  bool
+	}{
+		{400, end, true},
+		{422, end, true},
+		{500, end, true},
+		{500, `{"status": "FAILED", "run_id": "t", "error": "no such model"}`, true},
+		{500, `{"status": "failed", "error": "no such model"}`, false},
+		{400, `{"status": "failed", "error": "no such model"}`, false},
+		{500, `{"status": "failed", "task_id": "other", "error": "no such model"}`, false},
+		{500, `{"status": "failed", "id": "t", "error": "no such model"}`, false},
+		{500, `{"status": "running", "task_id": "t"}`, false},
+		{500, `{"task_id": "t", "error": "no such model"}`, false},
+		{500, end[:40], false},
+		// Of these the matter is the call, whatever is said.
+		{401, end, false}, {403, end, false}, {404, end, false}, {429, end, false},
+	} {
+		c, _, log := scriptedLog(t, refused(test.status, test.body))
+		r, err := c.Handle("p", "t", "trace").Status(t.Context())
+		message := "call failed"
+		if test.ended {
+			message = "run ended"
+		}
+		logged := records(t, log)
+		if len(logged) != 1 || logged[0]["msg"] != message {
+			t.Errorf("%d %s: log %v", test.status, test.body, logged)
+		}
+		if api, ok := errors.AsType[*runner.APIError](err); !test.ended {
+			if !ok || api.StatusCode != test.status {
+				t.Errorf("%d %s: %v, error %v", test.status, test.body, r, err)
+			}
+			continue
+		}
+		if err != nil {
+			t.Errorf("%d %s: error %v", test.status, test.body, err)
+			continue
+		}
+		want(t, test.body, []string{string(r.State), r.Error, r.TaskID, r.TraceID}, []string{"failed", "no such model", "t", "trace"})
+	}
+	c, _ := scripted(t, refused(400, end))
+	if err := c.Handle("p", "t", "").Terminate(t.Context()); err == nil {
+		t.Error("a refused termination is none")
+	}
+}
+
+// TestLongWord: the platform's word is quoted, but not at any length.
+func TestLongWord(t *testing.T) {
+	c, _ := scripted(t, said(`{"status": "`+strings.Repeat("x", 100_000)+`\u001b[31m"}`))
+	_, err := c.Pipeline("p").Start(t.Context(), nil, RunOptions{})
+	if !unanswered(t, err).Foreign || len(err.Error()) > 500 {
+		t.Errorf("error %.600v", err)
+	}
+	r, err := c.Pipeline("p").Run(t.Context(), nil, RunOptions{})
+	if r == nil || !unanswered(t, err).Foreign || len(err.Error()) > 500 {
+		t.Errorf("error %.600v", err)
+	}
 }

@@ -87,7 +87,11 @@ type streamedRun struct {
 }
 
 func (p *Pipeline) streamedRun(o RunOptions) *streamedRun {
-	return &streamedRun{pipeline: p, handle: p.client.Handle(p.ID, "", o.TraceID)}
+	run := &streamedRun{pipeline: p, handle: &RunHandle{TraceID: o.TraceID}}
+	if p != nil {
+		run.handle.PipelineID, run.handle.client = p.ID, p.client
+	}
+	return run
 }
 
 // frames starts the run and gives the frames of its stream.
@@ -119,19 +123,20 @@ func (r *streamedRun) frames(ctx context.Context, in runner.Inputs, o RunOptions
 // hear understands a frame. A result that does not say how the run ended is an
 // error; the Type is "" where nothing is understood.
 func (r *streamedRun) hear(ctx context.Context, f Frame) (Chunk, error) {
-	answer := frameObject(f.Data)
+	answer := jsonObject(f.Data)
+	hide := r.pipeline.client.hide
 	chunk := Chunk{
-		Type: typeOf(f, answer), RunID: cmp.Or(wordOf(answer["run_id"]), wordOf(answer["task_id"])),
+		Type: typeOf(f, answer), RunID: hide.ID(cmp.Or(wordOf(answer["run_id"]), wordOf(answer["task_id"]))),
 		OutputName: wordOf(answer["output_name"]), OutputValue: decode(answer["output_value"]),
 	}
 	r.handle.TaskID = cmp.Or(chunk.RunID, r.handle.TaskID)
-	r.handle.TraceID = cmp.Or(wordOf(answer["trace_id"]), r.handle.TraceID)
+	r.handle.TraceID = cmp.Or(hide.ID(wordOf(answer["trace_id"])), r.handle.TraceID)
 	if r.handle.TaskID != "" {
 		r.begin(ctx)
 	}
 	switch chunk.Type {
 	case typeError:
-		r.trouble = r.pipeline.client.hide.Text(runner.ReadRefusal([]byte(f.Data)).Message)
+		r.trouble = hide.Text(runner.ReadRefusal([]byte(f.Data)).Message)
 		chunk.Error = r.trouble
 	case typeResult:
 		return r.conclude(ctx, chunk, answer)
@@ -165,7 +170,9 @@ func (r *streamedRun) lost(ctx context.Context, err error) error {
 	case err == nil && r.trouble != "":
 		err = &runner.RunFailedError{TaskID: r.handle.TaskID, RunError: r.trouble}
 	case err == nil:
-		err = r.pipeline.client.misanswered(r.what, false, errors.New("the stream ended without a result; the run may go on"))
+		broken := r.pipeline.client.foreign(r.what, errors.New("the stream ended without a result; the run may go on"))
+		broken.Foreign = false // all that came was the platform's
+		err = broken
 	case !r.open: // there is no run
 		return err
 	}
@@ -197,10 +204,9 @@ func typeOf(f Frame, answer map[string]any) string {
 	return ""
 }
 
-// frameObject gives the JSON object that is the data of a frame; nil where it is
-// none.
-func frameObject(data string) map[string]any {
-	d := json.NewDecoder(strings.NewReader(data))
+// jsonObject gives the JSON object that a text is; nil where it is none.
+func jsonObject(text string) map[string]any {
+	d := json.NewDecoder(strings.NewReader(text))
 	d.UseNumber()
 	var object map[string]any
 	if d.Decode(&object) != nil || d.More() {

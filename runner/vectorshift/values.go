@@ -3,6 +3,7 @@ package vectorshift
 import (
 	"cmp"
 	"encoding/base64"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -60,8 +61,11 @@ func encode(v any, files bool, dir string) (any, error) {
 		if path, ok := v["file"]; ok && files {
 			return encodeFile(path, len(v), dir)
 		}
-		if _, ok := items(v); ok || isFile(v) {
+		if isFile(v) {
 			return v, nil
+		}
+		if _, ok := items(v); ok {
+			return v, writable(v)
 		}
 		members := make(map[string]any, len(v))
 		for key, member := range v {
@@ -72,8 +76,18 @@ func encode(v any, files bool, dir string) (any, error) {
 			members[key] = encoded
 		}
 		return map[string]any{"type": "map", "items": members}, nil
+	case nil, bool, string:
+		return v, nil
 	}
-	return v, nil
+	return v, writable(v)
+}
+
+// writable finds what JSON cannot hold: numbers that are none, functions.
+func writable(v any) error {
+	if _, err := json.Marshal(v); err != nil {
+		return fmt.Errorf("it cannot be written as JSON: %w", err)
+	}
+	return nil
 }
 
 // items gives the members of an object that has the form of the wire.

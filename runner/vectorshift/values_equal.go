@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"maps"
 	"reflect"
+	"regexp"
 	"slices"
 	"strconv"
 	"strings"
@@ -26,6 +27,36 @@ func equal(a, b any) bool {
 		return ok && maps.EqualFunc(a, b, equal)
 	}
 	return reflect.DeepEqual(a, b)
+}
+
+// same tells whether an input that is set to a says what it says set to b: references
+// count in any form, numbers also as text where the catalogue asks for numbers.
+func same(f schema.Field, a, b any) bool { return equal(normal(f, a), normal(f, b)) }
+
+func normal(f schema.Field, v any) any {
+	v = renamed(typed(f, v), nil)
+	if list, ok := v.([]any); ok && f.Name == "dependencies" { // the order says nothing
+		texts := map[string]bool{}
+		for _, item := range list {
+			texts[spec.Text(item)] = true
+		}
+		return plain(slices.Sorted(maps.Keys(texts)))
+	}
+	return v
+}
+
+var number = regexp.MustCompile(`^-?(0|[1-9]\d*)(\.\d+)?([eE][+-]?\d+)?$`)
+
+// typed gives a value the type that the catalogue asks for, where it is text that
+// says a number, true or false.
+func typed(f schema.Field, v any) any {
+	switch s, _ := v.(string); {
+	case f.Type == "bool" && (s == "true" || s == "false"):
+		return s == "true"
+	case (f.Type == "int32" || f.Type == "float") && number.MatchString(s):
+		return json.Number(s)
+	}
+	return v
 }
 
 func equalNumbers(a, b string) bool {

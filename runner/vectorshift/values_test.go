@@ -4,8 +4,10 @@ import (
 	"encoding/base64"
 	"encoding/json"
 	"errors"
+	"math"
 	"os"
 	"path/filepath"
+	"strings"
 	"testing"
 
 	gocmp "github.com/google/go-cmp/cmp"
@@ -210,5 +212,26 @@ func wantOnTheWire(t *rapid.T, v any, top bool) {
 		for _, member := range v {
 			wantOnTheWire(t, member, false)
 		}
+	}
+}
+
+// What JSON cannot hold is the fault of the inputs, and nothing is called.
+func TestInputsThatAreNoJSON(t *testing.T) {
+	t.Parallel()
+	for name, value := range map[string]any{
+		"a number that is none": math.NaN(), "one without an end": math.Inf(-1), "a function": func() {}, "a channel": make(chan int),
+		"in a list": list{1, math.NaN()}, "in an object": obj{"a": math.NaN()}, "in one of the wire": obj{"type": "map", "items": obj{"a": math.NaN()}},
+		"a bad number": json.Number("1x"), "a map of Go": map[string]float64{"a": math.NaN()},
+	} {
+		c, s := scripted(t, said(`{"task_id": "t"}`))
+		_, err := c.Pipeline("p").Start(t.Context(), obj{"in": value}, RunOptions{})
+		if _, ok := errors.AsType[*runner.InputError](err); !ok || !strings.HasPrefix(err.Error(), "input in: it cannot be written as JSON: ") {
+			t.Errorf("%s: error %v", name, err)
+		}
+		_, err = c.Pipeline("p").Start(t.Context(), nil, RunOptions{NodeInputOverrides: obj{"llm.temperature": value}})
+		if _, ok := errors.AsType[*runner.InputError](err); !ok {
+			t.Errorf("%s, as an override: error %v", name, err)
+		}
+		want(t, "calls", s.made(), []string{})
 	}
 }

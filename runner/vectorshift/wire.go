@@ -2,43 +2,106 @@ package vectorshift
 
 import (
 	"cmp"
-	"encoding/json"
 	"maps"
+	"reflect"
 	"slices"
 
 	"nightshift/schema"
 )
 
-// Steps of the canvas, from level to level and from row to row.
-const (
-	stepX = 1200
-	stepY = 600
-)
+// draft is a pipeline as a save would write it, beside what was fetched.
+type draft struct {
+	*Pipeline
+	nodes []*wired
+	gone  []*Node // that were fetched, and are no more in it
+	graph *graph
+	was   *graph // as it was fetched
+}
+
+// wired is a node with its inputs as they are on the wire.
+type wired struct {
+	*Node
+	old            *Node          // as it was fetched; nil: it was not
+	inputs, cyclic map[string]any // with references by id
+	masked         []string       // inputs that are not written, as all that is known of them is a mask
+}
+
+// draft makes out what a save would write. What has not changed since it was fetched
+// is taken byte for byte.
+func (p *Pipeline) draft() *draft {
+	fetched, ids := nodesOf(p.object), idsByName(p.nodes)
+	d, before := &draft{Pipeline: p, was: fetchedGraph(fetched)}, map[string]*Node{}
+	for _, n := range fetched {
+		before[n.ID] = n
+	}
+	for _, n := range p.nodes {
+		d.nodes = append(d.nodes, n.wired(before[n.ID], ids))
+		delete(before, n.ID)
+	}
+	for _, n := range fetched {
+		if before[n.ID] != nil {
+			d.gone = append(d.gone, n)
+		}
+	}
+	d.graph = graphOf(d.nodes)
+	return d
+}
+
+func (n *Node) wired(old *Node, ids map[string]string) *wired {
+	w := &wired{Node: n, old: old, inputs: map[string]any{}, cyclic: map[string]any{}}
+	t := schema.LookupNodeType(n.Type)
+	for name, v := range n.Inputs {
+		switch {
+		case isMask(v) && isSecret(t, name):
+			w.masked = append(w.masked, name)
+		case old != nil && !n.own[name] && reflect.DeepEqual(v, old.Inputs[name]) && old.Inputs[name] != nil:
+			w.inputs[name] = object(n.raw["inputs"])[name]
+		default:
+			w.inputs[name] = renamed(plain(v), ids)
+		}
+	}
+	slices.Sort(w.masked)
+	for name, v := range n.CyclicInputs {
+		w.cyclic[name] = renamed(plain(v), ids)
+	}
+	if old != nil && n.own == nil && reflect.DeepEqual(n.CyclicInputs, old.CyclicInputs) {
+		w.cyclic = object(n.raw["cyclic_inputs"])
+	}
+	return w
+}
+
+// untouched tells whether nothing has been done to the node since it was fetched.
+func (w *wired) untouched() bool {
+	n, old := w.Node, w.old
+	return old != nil && n.own == nil && n.Name == old.Name && n.Type == old.Type && n.ExecutionMode == old.ExecutionMode &&
+		reflect.DeepEqual(n.Inputs, old.Inputs) && reflect.DeepEqual(n.CyclicInputs, old.CyclicInputs)
+}
 
 // wire gives the graph as the platform takes it: nodes, canvas_metadata, inputs and
 // outputs. What was fetched and is not of our making stays in it.
-func (p *Pipeline) wire() map[string]any {
-	g, naming := graphOf(p.nodes), namingOf(p.nodes)
+func (d *draft) wire() map[string]any {
 	nodes, inputs, outputs := map[string]any{}, map[string]any{}, map[string]any{}
-	for _, n := range p.nodes {
-		nodes[n.ID] = n.wire(naming, g.used[n.ID])
+	for _, n := range d.nodes {
+		nodes[n.ID] = d.wireNode(n)
 		switch n.Type {
 		case "input":
-			inputs[n.Name] = n.face(object(p.object["inputs"]), "input_type")
+			inputs[n.Name] = n.face(object(d.object["inputs"]), "input_type")
 		case "output":
-			outputs[n.Name] = n.face(object(p.object["outputs"]), "output_type")
+			outputs[n.Name] = n.face(object(d.object["outputs"]), "output_type")
 		}
 	}
-	canvas := maps.Clone(object(p.object["canvas_metadata"]))
-	canvas["nodes"] = p.places(g, object(canvas["nodes"]))
-	canvas["edges"] = p.edges(g)
-	return map[string]any{"nodes": nodes, "canvas_metadata": canvas, "inputs": inputs, "outputs": outputs}
+	return map[string]any{"nodes": nodes, "canvas_metadata": d.canvas(), "inputs": inputs, "outputs": outputs}
 }
 
-// wire is the node with references by id.
-func (n *Node) wire(naming naming, used map[string]bool) map[string]any {
+func (d *draft) wireNode(n *wired) map[string]any {
 	w := map[string]any{}
 	maps.Copy(w, n.raw)
+	if _, listed := w["inputs"].(map[string]any); listed || len(n.Inputs) > 0 || n.raw == nil {
+		w["inputs"] = n.inputs
+	}
+	if n.untouched() && d.foreign(n.Node) {
+		return w
+	}
 	if text(w["type"]) != n.Type || text(w["task_name"]) == "" {
 		w["task_name"] = n.Type
 	}
@@ -46,13 +109,12 @@ func (n *Node) wire(naming naming, used map[string]bool) map[string]any {
 		w["name"] = n.Name
 	}
 	w["id"], w["type"], w["execution_mode"] = n.ID, n.Type, cmp.Or(n.ExecutionMode, "normal")
-	w["inputs"] = naming.toIDs(plain(n.Inputs))
-	if len(n.CyclicInputs) > 0 {
-		w["cyclic_inputs"] = naming.toIDs(plain(n.CyclicInputs))
+	if len(n.cyclic) > 0 {
+		w["cyclic_inputs"] = n.cyclic
 	} else if len(object(w["cyclic_inputs"])) > 0 {
 		delete(w, "cyclic_inputs")
 	}
-	if !n.listsOutputs(used) {
+	if used := d.graph.used[n.ID]; !n.listsOutputs(used) {
 		w["outputs"] = plain(n.outputs(used))
 	}
 	return w
@@ -97,118 +159,28 @@ func holdsAll(list, wanted []string) bool {
 	return !slices.ContainsFunc(wanted, func(name string) bool { return !slices.Contains(list, name) })
 }
 
-// face is an input or an output of the pipeline as seen from outside.
-func (n *Node) face(fetched map[string]any, typeInput string) map[string]any {
+// face is an input or an output of the pipeline as seen from outside. What the node
+// says is in it, and no more what it said when it was fetched; the rest stays.
+func (n *wired) face(fetched map[string]any, typeInput string) map[string]any {
+	old := n.old
+	if old == nil {
+		old = &Node{}
+	}
 	f := maps.Clone(object(fetched[n.Name]))
-	f["io_type"] = n.setting(typeInput)
-	f["description"] = text(n.setting("description"))
-	if use, _ := n.Inputs["use_default_value"].(bool); use {
-		f["default_value"] = plain(n.Inputs["default_value"])
-	} else {
+	if f["io_type"] == nil || n.Inputs[typeInput] != nil {
+		f["io_type"] = n.setting(typeInput)
+	}
+	if now := text(n.Inputs["description"]); f["description"] == nil || now != "" || text(old.Inputs["description"]) != "" {
+		f["description"] = now
+	}
+	if n.usesDefault() {
+		f["default_value"] = n.inputs["default_value"]
+	} else if n.Inputs["use_default_value"] != nil || old.usesDefault() {
 		delete(f, "default_value")
 	}
 	return f
 }
 
-// places tells where nodes stand on the canvas. Those that have a place keep it;
-// others get one by their level, and below each other.
-func (p *Pipeline) places(g *graph, fetched map[string]any) map[string]any {
-	type place struct{ x, y float64 }
-	taken := map[place]bool{}
-	places := maps.Clone(fetched)
-	for _, n := range nodesOf(p.object) {
-		if p.nodeByID(n.ID) == nil {
-			delete(places, n.ID)
-		}
-	}
-	for _, there := range places {
-		x, y := position(there)
-		taken[place{x, y}] = true
-	}
-	level, _ := g.levels()
-	for i, n := range p.nodes {
-		if places[n.ID] != nil {
-			continue
-		}
-		at := place{x: float64(level[n.ID] * stepX)}
-		for taken[at] {
-			at.y += stepY
-		}
-		taken[at] = true
-		places[n.ID] = map[string]any{
-			"advancedOutputs": false, "position": map[string]any{"x": at.x, "y": at.y}, "zIndex": i,
-			"sidePanelOpen": true, "input_mode": "inputs",
-		}
-	}
-	return plain(places).(map[string]any)
-}
-
-func position(place any) (x, y float64) {
-	at := object(object(place)["position"])
-	number := func(v any) float64 {
-		n, _ := v.(json.Number)
-		f, _ := n.Float64()
-		return f
-	}
-	return number(at["x"]), number(at["y"])
-}
-
-// sortByCanvas puts sources before those who use them, and nodes of one level as
-// they stand on the canvas.
-func sortByCanvas(nodes []*Node, canvas map[string]any) {
-	level, _ := graphOf(nodes).levels()
-	places := object(canvas["nodes"])
-	slices.SortStableFunc(nodes, func(a, b *Node) int {
-		ax, ay := position(places[a.ID])
-		bx, by := position(places[b.ID])
-		return cmp.Or(cmp.Compare(level[a.ID], level[b.ID]), cmp.Compare(ay, by), cmp.Compare(ax, bx), cmp.Compare(a.Name, b.Name), cmp.Compare(a.ID, b.ID))
-	})
-}
-
-// edge is a line on the canvas: target refers to source.
-type edge struct{ source, target string }
-
-func edgeOf(fetched any) edge {
-	raw := object(fetched)
-	return edge{text(raw["source"]), text(raw["target"])}
-}
-
-func (e edge) wire() map[string]any {
-	from, to := e.source+"-outputs", e.target+"-inputs"
-	return map[string]any{
-		"id":     "reactflow__edge-" + e.source + from + "-" + e.target + to,
-		"source": e.source, "target": e.target, "source_handle": from, "target_handle": to,
-	}
-}
-
-// lines gives one edge for each node that another refers to.
-func (g *graph) lines() []edge {
-	var all []edge
-	for _, n := range g.nodes {
-		for _, source := range slices.Concat(g.sources[n.ID], g.cyclic[n.ID]) {
-			all = append(all, edge{source, n.ID})
-		}
-	}
-	return all
-}
-
-// edges gives the edges of the canvas: those that were fetched, but for those whose
-// reference or end has gone, and one for every reference that has none.
-func (p *Pipeline) edges(g *graph) []any {
-	now, before := g.lines(), graphOf(nodesOf(p.object)).lines()
-	edges, drawn := []any{}, map[edge]bool{}
-	fetched, _ := object(p.object["canvas_metadata"])["edges"].([]any)
-	for _, raw := range fetched {
-		e := edgeOf(raw)
-		if p.nodeByID(e.source) != nil && p.nodeByID(e.target) != nil && (slices.Contains(now, e) || !slices.Contains(before, e)) {
-			edges = append(edges, raw)
-			drawn[e] = true
-		}
-	}
-	for _, e := range now {
-		if !drawn[e] {
-			edges = append(edges, e.wire())
-		}
-	}
-	return edges
+func (n *Node) usesDefault() bool {
+	return typed(schema.Field{Type: "bool"}, n.Inputs["use_default_value"]) == true
 }

@@ -54,8 +54,18 @@ type Call struct {
 	PipelineID string         // "": none in the path
 	TaskID     string         // of Status, Terminate and Pause; of Start, RunSync and Stream, once answered, that of the run
 	At         time.Time
-	Answered   int  // HTTP code; 0: not yet, or never
-	Failed     bool // as was scripted: it was not answered as it would have been
+	Answered   int       // HTTP code; 0: not yet, or never: it was cut, or the client had gone
+	AnsweredAt time.Time // when the answer began; zero: there is none
+	Failed     bool      // as was scripted: it was not answered as it would have been
+}
+
+// Lost tells of a start whether its answer leaves open what came of it, or never came.
+func (c *Call) Lost() bool {
+	switch c.Answered {
+	case 0, http.StatusBadGateway, http.StatusGatewayTimeout, 520, 524:
+		return true
+	}
+	return c.Answered == http.StatusOK && c.Failed
 }
 
 // Calls gives the calls so far, in the order in which they came: those of some
@@ -95,7 +105,9 @@ func (s *Server) begin(c *Call) *Failure {
 func (s *Server) end(c *Call, status int) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	c.Answered = status
+	if c.Answered = status; status != 0 {
+		c.AnsweredAt = time.Now()
+	}
 }
 
 // Busiest is the most calls of any kind that came within such a time.

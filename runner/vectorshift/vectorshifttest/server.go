@@ -141,6 +141,9 @@ func (s *Server) serve(w http.ResponseWriter, r *http.Request, op Op) {
 		}
 		a.body = s.ending(a.run)
 	}
+	if r.Context().Err() != nil {
+		panic(http.ErrAbortHandler) // nobody is there to be answered
+	}
 	s.end(c, f.status(a))
 	if f.Cut {
 		panic(http.ErrAbortHandler)
