@@ -45,7 +45,7 @@ func Start(ctx context.Context, one *Single, backend Backend) (Handle, error) {
 // Stream runs a pipeline once, and gives what its nodes make to chunk while it
 // runs. A start that is refused is made again; a run that is suspended is resumed when
 // its time has come. The status is final: TimedOut and Cancelled runs have been
-// terminated.
+// terminated, or Err says why they may go on.
 func Stream(ctx context.Context, one *Single, backend Backend, chunk func(Chunk)) (handle Handle, status Status, err error) {
 	streamer, ok := backend.(Streamer)
 	if !ok {
@@ -85,15 +85,36 @@ func Stream(ctx context.Context, one *Single, backend Backend, chunk func(Chunk)
 	}
 	timedOut := errors.Is(context.Cause(working), errTimeout)
 	release()
-	if err == nil || ctx.Err() == nil && !timedOut {
+	if err == nil {
+		return handle, status, nil
+	}
+	_, outlives := backend.(Detachable)
+	if ctx.Err() == nil && !timedOut {
+		if outlives && endOfStart(err) == startLost {
+			err = one.lost(handle, err)
+		}
 		return handle, status, err
 	}
-	_ = terminate(ctx, backend, handle)
-	if ctx.Err() == nil {
-		err := fmt.Errorf("%w of %v and was terminated", errTimeout, one.Timeout)
-		return handle, Status{State: TimedOut, Err: err}, nil
+	how, gone := "may go on, as its id is not known: under trace id "+one.Options.TraceID, false
+	if handle.TaskID != "" || !outlives {
+		err := terminate(ctx, backend, handle)
+		how, gone = endedBy(err), isGone(err)
 	}
-	return handle, Status{State: Cancelled}, nil
+	if ctx.Err() == nil {
+		return handle, Status{State: TimedOut, Err: fmt.Errorf("%w of %v and %s", errTimeout, one.Timeout, how)}, nil
+	}
+	if status = (Status{State: Cancelled}); !gone {
+		status.Err = fmt.Errorf("the run %s", how)
+	}
+	return handle, status, nil
+}
+
+// lost says of a run whose stream broke off that it may go on, and how to find it.
+func (one *Single) lost(h Handle, err error) error {
+	if h.TaskID == "" {
+		return &unknownStart{one.Options.TraceID, err}
+	}
+	return fmt.Errorf("%w; the run may go on: it is %s/%s", err, h.PipelineID, h.TaskID)
 }
 
 // again waits until a start that came to nothing may be made again. The error says why

@@ -119,3 +119,52 @@ func TestSingleStartIsInterrupted(t *testing.T) {
 		})
 	}
 }
+
+// silent is a platform whose stream says nothing until its caller is gone.
+type silent struct {
+	hosted
+	told string // the id that it tells
+	ends bool   // it can be terminated
+}
+
+func (s silent) Stream(ctx context.Context, _ string, _ Inputs, o StartOptions, _ func(Chunk)) (Handle, Status, error) {
+	<-ctx.Done()
+	return Handle{PipelineID: "p", TaskID: s.told, TraceID: o.TraceID}, Status{State: Running}, &ConnectionError{Method: "POST", Endpoint: "host.test/run", Err: ctx.Err()}
+}
+
+func (s silent) Terminate(context.Context, Handle) error {
+	if s.ends {
+		return nil
+	}
+	return answered(403, "no")
+}
+
+// TestStreamThatIsGivenUp: a run is said to be terminated where it is, and nowhere else.
+func TestStreamThatIsGivenUp(t *testing.T) {
+	for name, test := range map[string]struct {
+		backend silent
+		said    string
+	}{
+		"before its id": {silent{ends: true}, "may go on, as its id is not known: under trace id trace"},
+		"after it":      {silent{told: "t", ends: true}, "was terminated"},
+		"it goes on":    {silent{told: "t"}, "may go on, as it could not be terminated: "},
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				test.backend.hosted = newHosted(newFake(t))
+				one := Single{PipelineID: "p", Options: StartOptions{TraceID: "trace"}, Timeout: time.Minute}
+				_, status, err := Stream(t.Context(), &one, test.backend, func(Chunk) {})
+				if err != nil || status.State != TimedOut || !strings.Contains(status.Err.Error(), test.said) {
+					t.Errorf("%+v, %v", status, err)
+				}
+				ctx, cancel := context.WithCancel(t.Context())
+				after(time.Second, cancel)
+				_, status, err = Stream(ctx, &one, test.backend, func(Chunk) {})
+				if err != nil || status.State != Cancelled {
+					t.Fatalf("%+v, %v", status, err)
+				}
+				want(t, "said to go on", status.Err != nil, name != "after it")
+			})
+		})
+	}
+}

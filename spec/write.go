@@ -10,14 +10,10 @@ import (
 
 // Write writes a batch file that declares a saved pipeline, to be run on backend
 // vectorshift: its nodes, and one batch of the pipeline's name, whose inputs are to be
-// filled in. Parse gives the same pipeline. The error names a value that no batch file
-// can hold.
-func Write(w io.Writer, p *Pipeline) error { return WriteWith(w, p, nil) }
-
-// WriteWith is Write where the values of some variables, by name, are not to be read in
-// the file: ${NAME} is written in their place, and Parse gives the same pipeline where
-// the variables are set.
-func WriteWith(w io.Writer, p *Pipeline, variables map[string]string) error {
+// filled in. The values of some variables, by name, are not to be read in the file:
+// ${NAME} is written in their place. Parse gives the same pipeline, where they are set.
+// The error names a value that no batch file can hold.
+func Write(w io.Writer, p *Pipeline, variables map[string]string) error {
 	pipeline := spread{{"name", p.Name}}
 	if p.Description != "" {
 		pipeline = append(pipeline, member{"description", p.Description})

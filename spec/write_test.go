@@ -20,7 +20,7 @@ func written(t interface {
 }, p *Pipeline) (string, *Pipeline) {
 	t.Helper()
 	var b bytes.Buffer
-	if err := Write(&b, p); err != nil {
+	if err := Write(&b, p, nil); err != nil {
 		t.Fatalf("%v", err)
 	}
 	none := func(string) (string, bool) { return "", false }
@@ -250,7 +250,7 @@ func TestWriteRefuses(t *testing.T) {
 		{map[string]any{"\xff": "x"}, "a name of 1 bytes that no batch file can hold"},
 	} {
 		var b bytes.Buffer
-		err := Write(&b, &Pipeline{Name: "p", Nodes: []*Node{{Name: "n", Type: "x", Inputs: map[string]any{"v": test.value}}}})
+		err := Write(&b, &Pipeline{Name: "p", Nodes: []*Node{{Name: "n", Type: "x", Inputs: map[string]any{"v": test.value}}}}, nil)
 		if err == nil {
 			t.Errorf("%.20v: no error", test.value)
 			continue
@@ -260,7 +260,7 @@ func TestWriteRefuses(t *testing.T) {
 			t.Errorf("%q was written all the same", test.want)
 		}
 	}
-	if err := Write(failingWriter{}, &Pipeline{Name: "p"}); err == nil {
+	if err := Write(failingWriter{}, &Pipeline{Name: "p"}, nil); err == nil {
 		t.Error("an error of the writer is lost")
 	}
 }
@@ -281,8 +281,8 @@ func TestWritePlaceholders(t *testing.T) {
 	mustContain(t, text, "inputs: [{}]\n")
 }
 
-// TestWriteWith: the value of a variable is not in the file, and Parse fills it in again.
-func TestWriteWith(t *testing.T) {
+// TestWriteVariables: the value of a variable is not in the file, and Parse fills it in again.
+func TestWriteVariables(t *testing.T) {
 	const key = "vs-$key-0123"
 	env := func(name string) (string, bool) { return key, name == "KEY" }
 	p := &Pipeline{Name: "by " + key, Nodes: []*Node{{Name: "n", Type: "x", ExecutionMode: "normal", InputNames: []string{"alone", "block", "deep"}, Inputs: map[string]any{
@@ -290,7 +290,7 @@ func TestWriteWith(t *testing.T) {
 	}}}}
 	variables := map[string]string{"KEY": key}
 	var b bytes.Buffer
-	if err := WriteWith(&b, p, variables); err != nil {
+	if err := Write(&b, p, variables); err != nil {
 		t.Fatal(err)
 	}
 	if strings.Contains(b.String(), "0123") || !strings.Contains(b.String(), "by__") || strings.Count(b.String(), "${KEY}") != 5 {
@@ -304,7 +304,7 @@ func TestWriteWith(t *testing.T) {
 		t.Error(f.Pipeline.Name, diff)
 	}
 	p.Nodes[0].Inputs["deep"] = map[string]any{"x" + key: 1}
-	if err := WriteWith(io.Discard, p, variables); err == nil || !strings.Contains(err.Error(), "a name holds the value of a variable") || strings.Contains(err.Error(), "a number") {
+	if err := Write(io.Discard, p, variables); err == nil || !strings.Contains(err.Error(), "a name holds the value of a variable") || strings.Contains(err.Error(), "a number") {
 		t.Errorf("a name that holds it: %v", err)
 	}
 }

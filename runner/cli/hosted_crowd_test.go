@@ -57,8 +57,10 @@ type lifetime struct {
 	killed time.Time // zero: it was not
 }
 
-// newHostedCrowd makes the batch; more is put under run of the batch file.
+// newHostedCrowd makes the batch; more is put under run of the batch file. The test
+// is run beside others, as it mostly waits.
 func newHostedCrowd(t *testing.T, rows int, more string) *hostedCrowd {
+	t.Parallel()
 	const seed = 20261123
 	c := &hostedCrowd{t: t, dir: t.TempDir(), rows: rows, random: rand.New(rand.NewPCG(seed, uint64(rows))), came: make(chan struct{}, 1<<16), unsent: map[string]bool{}}
 	c.server = vectorshifttest.New()

@@ -55,7 +55,6 @@ func (c *hostedCrowd) files() map[string]string {
 // A row was edited while the run of what it was goes on, and that cannot be ended: the
 // new one is not started beside it.
 func TestHostedEditedRunGoesOn(t *testing.T) {
-	t.Parallel()
 	c := newHostedCrowd(t, hostedConcurrency, "")
 	c.takes(-1)
 	c.leftGoing()
@@ -94,7 +93,6 @@ func TestHostedEditedRunGoesOn(t *testing.T) {
 // terminated before anything is moved.
 func TestHostedFreshEndsRuns(t *testing.T) {
 	begun := func(t *testing.T) *hostedCrowd {
-		t.Parallel()
 		c := newHostedCrowd(t, 40, "")
 		c.set(vectorshifttest.Settings{Takes: func(r vectorshifttest.Run) time.Duration {
 			if strings.HasSuffix(r.Inputs["in"].(string), "5") {
@@ -142,7 +140,6 @@ func TestHostedFreshEndsRuns(t *testing.T) {
 // Results that go to standard output have no journal, by which runs could be
 // found again.
 func TestHostedDetachWithoutJournal(t *testing.T) {
-	t.Parallel()
 	c := newHostedCrowd(t, 1, "")
 	p := c.start("-o", "-", "--on-interrupt", "detach")
 	p.ends(exitUsage, "--on-interrupt detach")

@@ -39,7 +39,6 @@ func TestHostedSignalDuringStarts(t *testing.T) {
 		"lost, and left going": {[]string{"--on-interrupt", "detach"}, syscall.SIGINT, "left going", &cut, never, inDoubt},
 	} {
 		t.Run(name, func(t *testing.T) {
-			t.Parallel()
 			c := newHostedCrowd(t, 40, "")
 			answered := make(chan struct{})
 			c.set(vectorshifttest.Settings{Takes: test.takes, Before: func(call vectorshifttest.Call) *vectorshifttest.Failure {
@@ -88,7 +87,6 @@ func TestHostedKilledWhileTerminating(t *testing.T) {
 		"never": {Delay: vectorshifttest.Forever},
 	} {
 		t.Run(name, func(t *testing.T) {
-			t.Parallel()
 			c := newHostedCrowd(t, 40, "")
 			c.takes(-1)
 			c.server.Fail(vectorshifttest.Terminate, -1, answer)
@@ -117,7 +115,6 @@ func TestHostedKilledWhileTerminating(t *testing.T) {
 func TestHostedEndedUnseen(t *testing.T) {
 	for name, signals := range map[string][]syscall.Signal{"SIGTERM": {syscall.SIGTERM}, "SIGINT twice": {syscall.SIGINT, syscall.SIGINT}} {
 		t.Run(name, func(t *testing.T) {
-			t.Parallel()
 			c := newHostedCrowd(t, 40, "")
 			c.takes(-1)
 			p := c.full("--set", "run.poll_interval=1m")
@@ -162,7 +159,6 @@ func (c *hostedCrowd) looked(p *process) {
 // A run that ends in its time, but between two looks that are further apart, has
 // succeeded.
 func TestHostedTimeoutBeforeTheNextLook(t *testing.T) {
-	t.Parallel()
 	c := newHostedCrowd(t, hostedConcurrency, "")
 	c.takes(200 * time.Millisecond)
 	c.start("--set", "run.poll_interval=1m", "--set", "run.timeout=1s").ends(exitOK, "16 succeeded")

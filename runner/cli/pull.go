@@ -90,7 +90,7 @@ func (o *pullOptions) pull(ctx context.Context, std streams) error {
 		return &exitError{exitUsage, fmt.Errorf("pipeline %s: %w", p.ID, err)}
 	}
 	var text bytes.Buffer
-	if err := spec.WriteWith(&text, declared, env); err != nil {
+	if err := spec.Write(&text, declared, env); err != nil {
 		return &exitError{exitUsage, fmt.Errorf("pipeline %s: %w", p.ID, err)}
 	}
 	for _, note := range notes {

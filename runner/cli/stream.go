@@ -2,7 +2,6 @@ package cli
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"time"
 
@@ -72,7 +71,7 @@ func (o *streamOptions) stream(ctx context.Context, path string, std streams) er
 		return err
 	}
 	defer one.release()
-	signals := watchSignals(ctx, onInterruptTerminate, func(string) { say("nightshift: interrupted: the run is terminated") })
+	signals := watchSignals(ctx, onInterruptTerminate, func(string) { say("nightshift: interrupted: terminating the run") })
 	defer signals.stop()
 	signals.starting.Store(true)
 	ctx, cancel := context.WithCancel(signals.ctx)
@@ -91,7 +90,7 @@ func (o *streamOptions) stream(ctx context.Context, path string, std streams) er
 	handle, status, err := runner.Stream(ctx, &runner.Single{
 		PipelineID: one.pipelineID,
 		Inputs:     one.inputs,
-		Options:    runner.StartOptions{AnswersSince: o.answersSince()},
+		Options:    runner.StartOptions{TraceID: newTrace(), AnswersSince: o.answersSince()},
 		Timeout:    file.Run.Timeout,
 		Retry:      file.Run.Retry,
 		Waiting:    waiting(say),
@@ -114,10 +113,8 @@ func waiting(say func(string)) func(time.Duration, error) {
 
 // callError gives an error of a call the exit code of what it says.
 func callError(err error) error {
-	_, refused := errors.AsType[*runner.APIError](err)
-	_, broken := errors.AsType[*runner.ConnectionError](err)
 	code := exitUsage
-	if refused || broken {
+	if ofBackend(err) {
 		code = exitBackend
 	}
 	if reason := runner.ReasonOf(err); reason == runner.Denied || reason == runner.Unreachable {
@@ -135,7 +132,7 @@ func streamError(status runner.Status, interruptCode int) error {
 	case runner.TimedOut:
 		code = exitTimeout
 	case runner.Cancelled:
-		return &exitError{code: interruptCode}
+		return &exitError{interruptCode, status.Err}
 	}
 	if reason := runner.ReasonOf(status.Err); reason != runner.NotStopped {
 		if reason != runner.AllAlike {

@@ -119,7 +119,10 @@ func (b *Backend) Stream(ctx context.Context, pipelineID string, in runner.Input
 		if c.RunID != "" {
 			h.TaskID = c.RunID
 		}
+		failed, ended := errors.AsType[*runner.RunFailedError](err)
 		switch {
+		case ended: // by an error in its stream
+			return h, runner.Status{State: runner.Failed, Err: failed}, nil
 		case err != nil:
 			return h, runner.Status{State: runner.Running}, err
 		case c.Type == typeResult:

@@ -58,6 +58,7 @@ func TestBackendStream(t *testing.T) {
 		"succeeded": {first + `data: {"type": "result", "status": "completed", "outputs": {"out": "Hello"}}` + "\n\n", runner.Succeeded, false},
 		"failed":    {first + `data: {"type": "result", "status": "failed", "error": "no credit"}` + "\n\n", runner.Failed, false},
 		"cancelled": {first + `data: {"type": "result", "status": "cancelled"}` + "\n\n", runner.Cancelled, false},
+		"error":     {first + `data: {"type": "error", "error": "boom"}` + "\n\n", runner.Failed, false},
 		"cut":       {first, runner.Running, true},
 		"odd":       {`data: {"type": "result", "run_id": "t", "status": "paused"}` + "\n\n", runner.Running, true},
 	}

@@ -14,7 +14,7 @@ import (
 func pulled(t testing.TB, sp *spec.Pipeline) *spec.Pipeline {
 	t.Helper()
 	var text bytes.Buffer
-	if err := spec.Write(&text, sp); err != nil {
+	if err := spec.Write(&text, sp, nil); err != nil {
 		t.Fatal(err)
 	}
 	f, problems := spec.Parse("pulled.yaml", text.Bytes(), spec.Options{Env: func(string) (string, bool) { return "", false }})
