@@ -97,7 +97,7 @@ func TestDetachOfWhatIsParked(t *testing.T) {
 func TestInterruptedRunsAreForgotten(t *testing.T) {
 	for _, slow := range []bool{false, true} {
 		synctest.Test(t, func(t *testing.T) {
-			plan := newPlan(t, "a 10s", "b 10s")
+			plan := newPlan(t, "a 1m", "b 1m")
 			l := newLedger()
 			plan.Journal = l
 			f := newFake(t)

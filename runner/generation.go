@@ -117,8 +117,8 @@ func OpenGeneration(o GenerationOptions) (_ *Generation, err error) {
 		if err = g.resume(); err != nil {
 			return nil, err
 		}
-	} else if state, err := readJournal(journalPath(g.target)); err == nil { // one that cannot be read is moved aside all the same
-		g.aside = state
+	} else if g.aside, err = readJournal(journalPath(g.target)); err != nil && !errors.Is(err, fs.ErrNotExist) && o.Outlive {
+		g.Notes = append(g.Notes, fmt.Sprintf("%v; it is moved aside, and runs that it knew may be going on", err))
 	}
 	if g.ID == "" {
 		g.StartedAt = time.Now()

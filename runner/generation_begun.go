@@ -4,10 +4,13 @@ import (
 	"cmp"
 	"context"
 	"errors"
+	"fmt"
 	"io/fs"
 	"maps"
 	"slices"
 	"sync"
+
+	"golang.org/x/sync/errgroup"
 )
 
 // Unended are the runs that the journal knows to be begun, and whose end is not
@@ -29,20 +32,12 @@ func notOver(begun map[string]Begun) []Begun {
 	return runs
 }
 
-// Abandoned are the runs of the generation that is moved aside which may be going on.
-func (g *Generation) Abandoned() []Begun {
+// Abandoned is the journal of the generation that is moved aside; nil where there is none.
+func (g *Generation) Abandoned() *HeldJournal {
 	if g.aside == nil {
 		return nil
 	}
-	return notOver(g.aside.Begun)
-}
-
-// EndAbandoned terminates these. The error is that of one that may go on: then nothing
-// should be moved, and the journal knows which of them are over.
-func (g *Generation) EndAbandoned(ctx context.Context, backend Backend) error {
-	held := &HeldJournal{path: journalPath(g.target), state: g.aside}
-	err := endRuns(ctx, backend, g.Abandoned(), held.Over)
-	return cmp.Or(err, held.finish())
+	return &HeldJournal{path: journalPath(g.target), state: g.aside} // the lock is the generation's
 }
 
 // HeldJournal is the journal beside results that nobody else writes meanwhile. What
@@ -80,6 +75,38 @@ func HoldJournal(results string) (_ *HeldJournal, err error) {
 	return h, nil
 }
 
+// Unended are the runs whose end is not known; those without a task id may be none.
+func (h *HeldJournal) Unended() []Begun { return notOver(h.state.Begun) }
+
+// End terminates these, several at once, as far as they are known, with so many calls
+// a minute (0: any number), and notes it. The error is that of the first that may go on.
+func (h *HeldJournal) End(ctx context.Context, backend Backend, perMinute int) error {
+	ctx, cancel := context.WithTimeout(ctx, orphansWithin)
+	defer cancel()
+	group, ctx := errgroup.WithContext(ctx)
+	group.SetLimit(orphansAtOnce)
+	calls := newBudget(perMinute)
+	for _, b := range h.Unended() {
+		group.Go(func() error {
+			if b.Handle.TaskID == "" {
+				return nil
+			}
+			err := calls.wait(ctx)
+			if err == nil {
+				err = terminate(ctx, backend, b.Handle)
+			}
+			if isGone(err) {
+				return h.Over(b)
+			}
+			if status, unknown := backend.Status(ctx, b.Handle); unknown == nil && status.State.Ended() {
+				return h.Over(b)
+			}
+			return fmt.Errorf("run %s/%s of item %s may go on: %w", b.Handle.PipelineID, b.Handle.TaskID, b.ID, err)
+		})
+	}
+	return group.Wait()
+}
+
 // Over notes that a run was terminated whose item is there: it is to be run again.
 func (h *HeldJournal) Over(b Begun) error {
 	b.Over = true
@@ -110,11 +137,9 @@ func (h *HeldJournal) Close() error {
 	if h == nil {
 		return nil
 	}
-	defer h.lock.release()
-	return h.finish()
-}
-
-func (h *HeldJournal) finish() error {
+	if h.lock != nil {
+		defer h.lock.release()
+	}
 	switch {
 	case h.journal == nil:
 		return nil

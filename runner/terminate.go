@@ -5,8 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"time"
-
-	"golang.org/x/sync/errgroup"
 )
 
 // terminateWithin bounds the calls that terminate a run.
@@ -27,12 +25,16 @@ func (r *run) tooLate(ctx context.Context, t *task) {
 		r.interrupt(ctx, t)
 		return
 	}
-	how, _, usage := r.endEarly(ctx, t.handle)
+	how, _, status := r.endEarly(ctx, t.handle)
+	if r.waiter == nil && status.State == Succeeded { // meanwhile
+		r.judge(ctx, t, status, nil)
+		return
+	}
 	err := fmt.Errorf("%w of %v and %s", errTimeout, r.Timeout, how)
 	if unseen != nil { // that may be why
 		err = fmt.Errorf("%w; its status could not be had last: %w", err, unseen)
 	}
-	r.end(t, err, Result{Status: TimedOut, Error: &ErrorInfo{Class: classTimedOut, Message: err.Error()}, Usage: usage})
+	r.end(t, err, Result{Status: TimedOut, Error: &ErrorInfo{Class: classTimedOut, Message: err.Error()}, Usage: status.Usage})
 }
 
 // lastLook tells how the run of a task has ended, if it is polled and has. The error is
@@ -48,17 +50,17 @@ func (r *run) lastLook(ctx context.Context, t *task, wait func(context.Context) 
 }
 
 // endEarly terminates a run. It says what that has come to, whether the run is surely
-// not going on, and what it took; nil where the backend does not tell.
-func (r *run) endEarly(ctx context.Context, h Handle) (how string, gone bool, usage *Usage) {
+// not going on, and how it then stands, as far as the backend tells.
+func (r *run) endEarly(ctx context.Context, h Handle) (how string, gone bool, status Status) {
 	err := r.terminate(ctx, h)
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), terminateWithin)
 	defer cancel()
 	r.budget.take()
 	status, unknown := r.backend.Status(ctx, h)
 	if !isGone(err) && unknown == nil && status.State.Ended() {
-		return "has ended since", true, status.Usage
+		return "has ended since", true, status
 	}
-	return endedBy(err), isGone(err), status.Usage
+	return endedBy(err), isGone(err), status
 }
 
 // endedBy says what a call that was to terminate a run has come to.
@@ -91,13 +93,20 @@ func (r *run) interrupt(ctx context.Context, t *task) {
 	if r.endsByItself(ctx, t) {
 		return
 	}
-	r.left.Store(true)
-	r.countOut(t, errNotStarted)
 	if t.handle.TaskID == "" {
+		r.left.Store(true)
+		r.countOut(t, errNotStarted)
 		return
 	}
 	r.ending(t)
-	if !isGone(r.terminate(ctx, t.handle)) {
+	began := time.Now()
+	err := r.terminate(ctx, t.handle)
+	if (err != nil || time.Since(began) >= terminatePause) && r.endsByItself(ctx, t) { // meanwhile
+		return
+	}
+	r.left.Store(true)
+	r.countOut(t, errNotStarted)
+	if !isGone(err) {
 		r.detached.Add(1)
 		return
 	}
@@ -111,7 +120,7 @@ func (r *run) endsByItself(ctx context.Context, t *task) bool {
 		return false
 	}
 	status, ended, _ := r.lastLook(ctx, t, func(context.Context) error { r.budget.take(); return nil })
-	if !ended || status.State == Cancelled || status.State == Failed && r.Retry.FailedRuns {
+	if !ended || status.State == Cancelled && t.ending || status.State == Failed && r.Retry.FailedRuns {
 		return false
 	}
 	if t.leave == nil { // it was parked, and nobody waits for its end
@@ -131,24 +140,4 @@ func (r *run) endedByUs(t *task, status Status) bool {
 	r.countOut(t, errNotStarted)
 	t.step, t.handle, t.ending = toStart, Handle{}, false
 	return true
-}
-
-// endRuns terminates runs that nobody is to wait for any more, several at once, and
-// notes those that are over. The error is that of one that may go on.
-func endRuns(ctx context.Context, backend Backend, runs []Begun, note func(Begun) error) error {
-	var group errgroup.Group
-	group.SetLimit(orphansAtOnce)
-	for _, b := range runs {
-		group.Go(func() error {
-			err := terminate(ctx, backend, b.Handle)
-			if !isGone(err) {
-				status, unknown := backend.Status(ctx, b.Handle)
-				if unknown != nil || !status.State.Ended() {
-					return fmt.Errorf("run %s/%s of item %s may go on: %w", b.Handle.PipelineID, b.Handle.TaskID, b.ID, err)
-				}
-			}
-			return note(b)
-		})
-	}
-	return group.Wait()
 }

@@ -19,7 +19,7 @@ func TestTerminateIsTriedAgain(t *testing.T) {
 		"term=429/60s hang":                     {"10s terminate", "may go on, as it could not be terminated: "},
 		"term=401 hang":                         {"10s terminate", "may go on, as it could not be terminated: "},
 		"term=400 10500ms":                      {"10s terminate", "may go on, as it could not be terminated: "},
-		"term=503 term=400 10250ms":             {"10s terminate, 10.5s terminate", "has ended since"},
+		"term=503 term=400 10250ms fail":        {"10s terminate, 10.5s terminate", "has ended since"},
 		strings.Repeat("term=503 ", 9) + "hang": {"10s terminate, 10.5s terminate, 11.5s terminate, 13.5s terminate, 17.5s terminate", "may go on, as it could not be terminated: "},
 	}
 	for do, test := range tests {
@@ -95,7 +95,8 @@ func TestRunsThatEndUnseen(t *testing.T) {
 		"interrupted":            {"12s", 15 * time.Second, Succeeded, false},
 		"interrupted, failed":    {"12s fail", 15 * time.Second, Failed, false},
 		"interrupted, going":     {"40s", 15 * time.Second, "", true},
-		"interrupted, cancelled": {"12s cancel", 15 * time.Second, "", true},
+		"interrupted, cancelled": {"12s cancel", 15 * time.Second, Cancelled, false}, // by somebody else
+		"interrupted, meanwhile": {"term=503 term=503 term=503 17s", 15 * time.Second, Succeeded, true},
 	} {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {

@@ -116,6 +116,45 @@ func TestHostedFreshEndsRuns(t *testing.T) {
 			}
 		}
 	})
+	t.Run("of another date", func(t *testing.T) {
+		c := newHostedCrowd(t, 40, "results: {path: 'out/{{ date }}/crowd.jsonl'}\n")
+		c.takes(-1)
+		c.leftGoing()
+		dirs, _ := filepath.Glob(filepath.Join(c.dir, "out", "2*"))
+		if len(dirs) != 1 {
+			t.Fatal(dirs)
+		}
+		if err := os.Rename(dirs[0], filepath.Join(c.dir, "out", "2026-01-01")); err != nil {
+			t.Fatal(err)
+		}
+		states, _ := filepath.Glob(filepath.Join(c.dir, "out", ".nightshift", "*.json"))
+		for _, path := range states {
+			text, err := os.ReadFile(path)
+			if err == nil {
+				err = os.WriteFile(path, []byte(strings.ReplaceAll(string(text), filepath.Base(dirs[0]), "2026-01-01")), 0o600)
+			}
+			if err != nil {
+				t.Fatal(err)
+			}
+		}
+		c.takes(0)
+		c.start("--fresh").ends(exitOK, "--fresh terminates 16 runs of the earlier pass", "40 succeeded")
+		if counts := countStates(c.server); counts[runner.Running] != 0 || counts[runner.Cancelled] != hostedConcurrency {
+			t.Errorf("runs: %v", counts)
+		}
+	})
+	t.Run("another backend", func(t *testing.T) {
+		c := begun(t)
+		if err := os.WriteFile(filepath.Join(c.dir, "keys.env"), []byte("OPENAI_API_KEY=none\n"), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		for _, flags := range [][]string{{"--fresh"}, {"--accept-changed-pipeline"}} {
+			c.start(append(flags, "--env-file", "keys.env", "--set", "run.backend=local")...).ends(exitUsage, "nightshift runs --terminate --set run.backend=vectorshift")
+		}
+		if counts := countStates(c.server); counts[runner.Running] != hostedConcurrency {
+			t.Errorf("runs: %v", counts)
+		}
+	})
 	t.Run("goes on", func(t *testing.T) {
 		c := begun(t)
 		before, starts := c.files(), len(c.server.Calls(vectorshifttest.Start))

@@ -102,6 +102,11 @@ func TestHostedKilledWhileTerminating(t *testing.T) {
 			c.killed(p)
 			c.server.Mend()
 			c.takes(0)
+			starts := len(c.server.Calls(vectorshifttest.Start))
+			c.command("runs", "batch.yaml", "--adopt").ends(exitOK, "16 runs are not adopted: 16 ended by an interrupt, and run starts their items again")
+			if n := len(c.server.Calls(vectorshifttest.Start)); n != starts || len(c.ended()) != 0 {
+				t.Errorf("--adopt started %d runs, and wrote %d results", n-starts, len(c.ended()))
+			}
 			c.start().ends(exitOK)
 			if marked := c.whole(); marked != 0 || len(c.server.Runs()) != 40+hostedConcurrency {
 				t.Errorf("%d runs, %d possible duplicates", len(c.server.Runs()), marked)

@@ -173,6 +173,8 @@ func (o *runOptions) openResults(file *spec.File, j *job, std streams) (err erro
 	j.plan.Past = j.generation
 	if outlives(file.Run.Backend) {
 		j.plan.Journal = j.generation
+	} else if n := len(j.generation.Unended()); n > 0 && !o.planning {
+		return &exitError{exitUsage, fmt.Errorf("batch %s has %d %s on the hosted platform that may be going on; go on with backend vectorshift, or end them with nightshift runs --terminate --set run.backend=vectorshift", b.Name, n, plural(n, "run", "runs"))}
 	}
 	return nil
 }

@@ -168,16 +168,55 @@ func (n *night) open(j *job) (runner.Recorder, error) {
 	return j.generation, err
 }
 
-// endAbandoned terminates the runs of what --fresh moves aside: nobody would know of
-// them any more.
+// endAbandoned terminates the runs of what --fresh moves aside, or turns its back on:
+// nobody would know of them any more.
 func (n *night) endAbandoned(j *job) error {
-	runs := j.generation.Abandoned()
-	if len(runs) == 0 {
+	if err := n.endHeld(j, j.generation.Abandoned()); err != nil || !n.fresh || !j.dated {
+		return err
+	}
+	current, err := runner.ReadCurrent(n.file.StateDir(n.env), j.batch.Name, j.pattern)
+	if err != nil || current == nil || current.Results == j.path { // one that is damaged is what --fresh is for
 		return nil
 	}
-	n.say(n.std, fmt.Sprintf("%s: --fresh terminates %d %s of the earlier pass that may be going on", j.batch.Name, len(runs), plural(len(runs), "run", "runs")))
-	if err := j.generation.EndAbandoned(n.signals.ctx, n.backend); err != nil {
+	held, err := runner.HoldJournal(current.Results)
+	if err != nil {
+		return err
+	}
+	return n.endHeld(j, held)
+}
+
+func (n *night) endHeld(j *job, held *runner.HeldJournal) (err error) {
+	if held == nil {
+		return nil
+	}
+	defer func() {
+		if closeErr := held.Close(); err == nil {
+			err = closeErr
+		}
+	}()
+	known, doubted := 0, []string{}
+	for _, b := range held.Unended() {
+		if b.Handle.TaskID != "" {
+			known++
+		} else {
+			doubted = append(doubted, b.Handle.TraceID)
+		}
+	}
+	if len(doubted) > 0 {
+		n.say(n.std, fmt.Sprintf("%s: whether runs came of %d starts of the earlier pass is not known; they may be going on under trace ids %s", j.batch.Name, len(doubted), strings.Join(doubted, ", ")))
+	}
+	switch {
+	case known == 0:
+		return nil
+	case !outlives(n.file.Run.Backend):
+		return fmt.Errorf("%s: nothing is moved aside, as %d %s of the hosted platform may be going on; end them with nightshift runs --terminate --set run.backend=vectorshift", j.batch.Name, known, plural(known, "run", "runs"))
+	}
+	n.say(n.std, fmt.Sprintf("%s: --fresh terminates %d %s of the earlier pass that may be going on", j.batch.Name, known, plural(known, "run", "runs")))
+	if err := held.End(n.signals.ctx, n.backend, j.plan.Rate); err != nil {
 		return fmt.Errorf("%s: nothing is moved aside, as %w; end it (nightshift runs --terminate), or wait for it", j.batch.Name, err)
+	}
+	if n.signals.interrupted() {
+		return &exitError{interruptCode(n.signals.ctx), fmt.Errorf("%s: interrupted, so nothing is moved aside; the runs of the earlier pass are terminated", j.batch.Name)}
 	}
 	return nil
 }

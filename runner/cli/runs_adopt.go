@@ -61,7 +61,7 @@ func (o *runsOptions) wait(ctx context.Context, target *target, found []*begunBa
 func (b *begunBatch) adoptable() []string {
 	var ids []string
 	for _, r := range b.runs {
-		if r.orphan != true && r.status != stateUnknown {
+		if r.orphan != true && r.status != stateUnknown && !r.ended() {
 			ids = append(ids, r.ID)
 		}
 	}
@@ -70,7 +70,7 @@ func (b *begunBatch) adoptable() []string {
 
 // notAdopted counts runs that cannot be waited for. Starts of which no run is known
 // are not among them.
-type notAdopted struct{ orphans, unknown int }
+type notAdopted struct{ orphans, unknown, ended int }
 
 func (n *notAdopted) add(b *begunBatch) {
 	for _, r := range b.runs {
@@ -80,12 +80,17 @@ func (n *notAdopted) add(b *begunBatch) {
 			n.orphans++
 		case r.status == stateUnknown:
 			n.unknown++
+		case r.ended():
+			n.ended++
 		}
 	}
 }
 
 func (n notAdopted) String() string {
 	var why []string
+	if n.ended > 0 {
+		why = append(why, fmt.Sprintf("%d ended by an interrupt, and run starts %s again", n.ended, plural(n.ended, "its item", "their items")))
+	}
 	if n.orphans > 0 {
 		why = append(why, fmt.Sprintf("%d %s, which run or --terminate ends", n.orphans, plural(n.orphans, "is an orphan", "are orphans")))
 	}
@@ -95,17 +100,22 @@ func (n notAdopted) String() string {
 	if why == nil {
 		return ""
 	}
-	all := n.orphans + n.unknown
+	all := n.orphans + n.unknown + n.ended
 	return fmt.Sprintf("%d %s not adopted: %s", all, plural(all, "run is", "runs are"), strings.Join(why, "; "))
 }
 
 // adopting is the past of a batch of which runs are waited for, and nothing else.
 type adopting struct{ *runner.Generation }
 
-// Of skips every item without a run.
+// Of skips every item without a run. Whatever a run ends as is its item's end: no other
+// is started.
 func (a adopting) Of(it *spec.Item) runner.Standing {
 	s := a.Generation.Of(it)
 	s.Skip = s.Skip || s.Begun == nil
+	if s.Begun != nil && s.Begun.Ending {
+		begun := *s.Begun
+		begun.Ending, s.Begun = false, &begun
+	}
 	return s
 }
 

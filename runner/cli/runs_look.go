@@ -26,6 +26,10 @@ type begunRun struct {
 	word   any // the platform's own; nil: none
 }
 
+// ended tells whether an interrupted invocation has ended the run, which is not the end
+// of its item.
+func (r *begunRun) ended() bool { return r.Ending && r.status == runner.Cancelled }
+
 func (r *begunRun) handle(client *vectorshift.Client) *vectorshift.RunHandle {
 	return client.Handle(r.Handle.PipelineID, r.Handle.TaskID, r.Handle.TraceID)
 }
