@@ -175,8 +175,11 @@ func (n *night) endAbandoned(j *job) error {
 		return err
 	}
 	current, err := runner.ReadCurrent(n.file.StateDir(n.env), j.batch.Name, j.pattern)
-	if err != nil || current == nil || current.Results == j.path { // one that is damaged is what --fresh is for
-		return nil
+	if errors.Is(err, runner.ErrCurrentDamaged) {
+		err = nil // which --fresh is for
+	}
+	if err != nil || current == nil || current.Results == j.path {
+		return err
 	}
 	held, err := runner.HoldJournal(current.Results)
 	if err != nil {
