@@ -96,9 +96,12 @@ func Stream(ctx context.Context, one *Single, backend Backend, chunk func(Chunk)
 		return handle, status, err
 	}
 	how, gone := "may go on, as its id is not known: under trace id "+one.Options.TraceID, false
-	if handle.TaskID != "" || !outlives {
+	switch {
+	case handle.TaskID != "" || !outlives:
 		err := terminate(ctx, backend, handle)
 		how, gone = endedBy(err), isGone(err)
+	case endOfStart(err) == startRefused: // and was to be made again
+		how, gone = "was not started", true
 	}
 	if ctx.Err() == nil {
 		return handle, Status{State: TimedOut, Err: fmt.Errorf("%w of %v and %s", errTimeout, one.Timeout, how)}, nil

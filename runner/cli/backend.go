@@ -166,8 +166,9 @@ func (t *target) open(say, warn func(string)) (backend runner.Backend, release f
 	return engine.New(options), release, nil
 }
 
-// save saves the pipeline of a file, and warns of others of its name.
-func save(ctx context.Context, backend runner.Backend, file *spec.File, o runner.SaveOptions, warn func(string)) (runner.Saved, error) {
+// save saves the pipeline of a file, warns of others of its name, and tells what else
+// is worth knowing.
+func save(ctx context.Context, backend runner.Backend, file *spec.File, o runner.SaveOptions, tell, warn func(string)) (runner.Saved, error) {
 	saved, err := backend.Save(ctx, file.Pipeline, o)
 	if err != nil {
 		return saved, saveError(file.Pipeline, err, o.LookOnly)
@@ -176,7 +177,7 @@ func save(ctx context.Context, backend runner.Backend, file *spec.File, o runner
 		warn(severalNamed(file.Pipeline.Name, saved.PipelineID, saved.Others))
 	}
 	for _, note := range saved.Notes {
-		warn(note)
+		tell(oneLine(note))
 	}
 	return saved, nil
 }

@@ -150,7 +150,7 @@ func (o *inputOptions) prepare(ctx context.Context, t *target, say func(string))
 	if err != nil {
 		return nil, err
 	}
-	saved, err := save(ctx, backend, t.file, runner.SaveOptions{}, say)
+	saved, err := save(ctx, backend, t.file, runner.SaveOptions{}, say, say)
 	if err != nil {
 		release()
 		return nil, err

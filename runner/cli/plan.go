@@ -81,7 +81,7 @@ func (o *runOptions) look(ctx context.Context, file *spec.File, std streams) (ru
 		return runner.Saved{}, err
 	}
 	defer release()
-	return save(ctx, backend, file, runner.SaveOptions{LookOnly: true}, say)
+	return save(ctx, backend, file, runner.SaveOptions{LookOnly: true}, say, say)
 }
 
 // planBatch says what would be run of a batch, and what of it has ended already.
@@ -133,7 +133,7 @@ func planPipeline(b *strings.Builder, file *spec.File, saved runner.Saved) {
 	case runner.Updated:
 		fmt.Fprintf(b, "update pipeline %s (%s):\n", p.Name, saved.PipelineID)
 		for _, change := range saved.Changes {
-			fmt.Fprintf(b, "  %s\n", shownChange(change, file.Redactor))
+			fmt.Fprintf(b, "  %s\n", oneLine(shownChange(change, file.Redactor)))
 		}
 		b.WriteString("then it is of ")
 	case runner.Unchanged:

@@ -94,7 +94,7 @@ func (o *pullOptions) pull(ctx context.Context, std streams) error {
 		return &exitError{exitUsage, fmt.Errorf("pipeline %s: %w", p.ID, err)}
 	}
 	for _, note := range notes {
-		say(note)
+		say(oneLine(note))
 	}
 	if bytes.Contains(text.Bytes(), []byte("${"+keyVariable+"}")) {
 		say("the key is printed as ${" + keyVariable + "}: save takes it from the environment, or an --env-file")

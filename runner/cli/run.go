@@ -175,7 +175,7 @@ func (o *runOptions) run(ctx context.Context, path string, std streams) error {
 	defer release()
 	var saved runner.Saved
 	if slices.ContainsFunc(jobs, func(j *job) bool { return !j.nothingToDo() }) {
-		if saved, err = save(ctx, backend, file, runner.SaveOptions{}, say); err != nil {
+		if saved, err = save(ctx, backend, file, runner.SaveOptions{}, notice, say); err != nil {
 			return err
 		}
 	}

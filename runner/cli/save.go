@@ -50,6 +50,9 @@ refused.`,
 			if err != nil {
 				return err
 			}
+			if file.Pipeline.Nodes == nil && (o.bump != "" || o.description != "" || cmd.Flags().Changed("deploy")) {
+				return &exitError{exitUsage, fmt.Errorf("%s declares no nodes, so there is nothing to save: --deploy, --bump and --description do nothing", args[0])}
+			}
 			o.publish = o.deploy && cmd.Flags().Changed("deploy")
 			return o.save(cmd.Context(), file, std)
 		},
@@ -74,13 +77,13 @@ func (o *saveOptions) save(ctx context.Context, file *spec.File, std streams) er
 		return saveError(file.Pipeline, err, false)
 	}
 	for _, change := range changes {
-		o.say(std, shownChange(change, file.Redactor))
+		o.say(std, oneLine(shownChange(change, file.Redactor)))
 	}
 	if len(p.Others) > 0 {
 		o.say(std, severalNamed(p.Name, p.ID, p.Others))
 	}
 	for _, note := range p.Notes {
-		o.say(std, note)
+		o.say(std, oneLine(note))
 	}
 	return printObject(std, "pipeline_id", p.ID, "name", cmp.Or(p.Name, file.Pipeline.Name), "action", string(action), "branch_id", orNull(p.BranchID))
 }

@@ -5,6 +5,7 @@ import (
 	"crypto/rand"
 	"encoding/hex"
 	"fmt"
+	"sync/atomic"
 
 	"github.com/spf13/cobra"
 
@@ -61,18 +62,24 @@ func (o *startOptions) start(ctx context.Context, file *spec.File, std streams) 
 		return err
 	}
 	say := func(message string) { o.say(std, message) }
+	var starting atomic.Bool
+	signals := watchSignals(ctx, onInterruptDrain, func(message string) {
+		if !starting.Load() { // what else it says is of batches
+			say(message)
+		}
+	})
+	defer signals.stop()
 	one, err := o.prepare(ctx, target, say)
 	if err != nil {
 		return err
 	}
 	defer one.release()
-	signals := watchSignals(ctx, onInterruptDrain, func(string) {})
-	defer signals.stop()
+	starting.Store(true)
 	signals.starting.Store(true)
 	go func() {
 		select {
 		case <-signals.drain:
-			say("nightshift: interrupted: waiting for the handle of the run, which may have begun; interrupt again to leave without it")
+			say("nightshift: interrupted: waiting for the handle of the run, if its start is under way; interrupt again to leave without it")
 		case <-signals.ctx.Done():
 		}
 	}()

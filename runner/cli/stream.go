@@ -3,6 +3,7 @@ package cli
 import (
 	"context"
 	"fmt"
+	"sync/atomic"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -66,13 +67,20 @@ func (o *streamOptions) stream(ctx context.Context, path string, std streams) er
 		return err
 	}
 	say := func(message string) { o.say(std, message) }
+	var starting atomic.Bool
+	signals := watchSignals(ctx, onInterruptTerminate, func(message string) {
+		if starting.Load() {
+			message = "nightshift: interrupted: terminating the run"
+		}
+		say(message)
+	})
+	defer signals.stop()
 	one, err := o.prepare(ctx, target, say)
 	if err != nil {
 		return err
 	}
 	defer one.release()
-	signals := watchSignals(ctx, onInterruptTerminate, func(string) { say("nightshift: interrupted: terminating the run") })
-	defer signals.stop()
+	starting.Store(true)
 	signals.starting.Store(true)
 	ctx, cancel := context.WithCancel(signals.ctx)
 	defer cancel()
@@ -100,6 +108,9 @@ func (o *streamOptions) stream(ctx context.Context, path string, std streams) er
 	}
 	if err := show.end(handle, status); err != nil {
 		return &exitError{exitResults, fmt.Errorf("cannot write to standard output: %w", err)}
+	}
+	if status.State == runner.Cancelled && !signals.interrupted() {
+		return &exitError{exitItems, fmt.Errorf("run %s was cancelled", handle.TaskID)}
 	}
 	return streamError(status, interruptCode(signals.ctx))
 }

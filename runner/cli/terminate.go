@@ -43,10 +43,11 @@ func (o *platformOptions) terminate(ctx context.Context, args []string, std stre
 	case err == nil && result.State.Ended():
 		return printResult(std, result)
 	}
-	if err := handle.Terminate(ctx); err != nil { // also where the look failed: it may cost money
-		return runError(handle, err)
-	}
+	failed := handle.Terminate(ctx) // also where the look failed: it may cost money
 	result, err = handle.Status(ctx)
+	if failed != nil && (err != nil || !result.State.Ended()) {
+		return callError(fmt.Errorf("run %s/%s may go on: %w", handle.PipelineID, handle.TaskID, failed))
+	}
 	if err != nil { // what was asked for is done all the same
 		o.say(std, fmt.Sprintf("the run is terminated, but how it stands now is not known: %v", err))
 		result = unknownResult(handle)
