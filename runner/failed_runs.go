@@ -31,5 +31,5 @@ func (r *run) startAgain(t *task, failed Status) bool {
 func ownFailure(err error) bool {
 	_, input := errors.AsType[*InputError](err)
 	_, held := errors.AsType[*HeldBack](err)
-	return !input && !held && !mayPass(err) && ReasonOf(err) == NotStopped
+	return !input && !held && !MayPass(err) && ReasonOf(err) == NotStopped
 }

@@ -48,7 +48,7 @@ func (r *run) find(ctx context.Context, t *task) bool {
 	switch {
 	case ctx.Err() != nil && err != nil:
 		r.interrupt(ctx, t)
-	case err != nil && mayPass(err):
+	case err != nil && MayPass(err):
 		if err = r.park(t, metNow(err)); err != nil {
 			r.failStart(t, &unknownStart{t.handle.TraceID, err})
 		}

@@ -115,8 +115,8 @@ func retryAfter(api *APIError, random func() float64) time.Duration {
 	return pause + time.Duration(random()*retryAfterJitter*float64(pause))
 }
 
-// mayPass tells whether the same call may succeed later.
-func mayPass(err error) bool {
+// MayPass tells whether the same call may succeed later.
+func MayPass(err error) bool {
 	if _, ok := errors.AsType[*ConnectionError](err); ok {
 		return true
 	}

@@ -190,7 +190,7 @@ func terminate(ctx context.Context, backend Backend, h Handle) error {
 	defer cancel()
 	for pause := terminatePause; ; pause *= 2 {
 		err := backend.Terminate(ctx, h)
-		if err == nil || !mayPass(err) {
+		if err == nil || !MayPass(err) {
 			return err
 		}
 		if api, ok := errors.AsType[*APIError](err); ok {

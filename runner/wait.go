@@ -131,7 +131,7 @@ func (r *run) look(ctx context.Context, t *task, looks *pauses) (Status, error) 
 		if t.step == toAttach && api != nil && api.noSuchRun() {
 			return Status{State: Running}, err
 		}
-		if lasting++; mayPass(err) {
+		if lasting++; MayPass(err) {
 			lasting = 0
 		}
 		elapsed := time.Since(began)

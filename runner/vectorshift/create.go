@@ -6,6 +6,8 @@ import (
 	"fmt"
 	"net/http"
 	"slices"
+
+	"nightshift/runner"
 )
 
 // New creates an empty pipeline of that name, also where there are others of it. One
@@ -43,7 +45,7 @@ func (c *Client) create(ctx context.Context, name, description string, known []s
 		if err == nil {
 			err = c.foreign(what, errors.New("the answer does not tell the id of what was created"))
 		}
-		if !mayPass(err) {
+		if !runner.MayPass(err) {
 			return nil, err
 		}
 		if !pause(ctx, n+1, err) { // longer than elsewhere: what is late would be there twice

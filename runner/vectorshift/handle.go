@@ -91,7 +91,7 @@ func (h *RunHandle) Result(ctx context.Context, o ResultOptions) (*Result, error
 		if err == nil {
 			last = r
 		} else if looking.Err() == nil {
-			if !mayPass(err) {
+			if !runner.MayPass(err) {
 				return nil, err
 			}
 			if o.Failing != nil {
@@ -117,15 +117,6 @@ func (h *RunHandle) Result(ctx context.Context, o ResultOptions) (*Result, error
 		h.logError(ctx, "run not waited for any more", err)
 		return last, err
 	}
-}
-
-// mayPass tells whether the same look may have an answer later.
-func mayPass(err error) bool {
-	if _, ok := errors.AsType[*runner.ConnectionError](err); ok {
-		return true
-	}
-	api, ok := errors.AsType[*runner.APIError](err)
-	return ok && api.Transient()
 }
 
 // Terminate ends the run. What the platform says of one that has ended already is

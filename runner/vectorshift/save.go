@@ -187,7 +187,7 @@ const (
 func again(ctx context.Context, try func() error) error {
 	for n := 1; ; n++ {
 		err := try()
-		if err == nil || n == tries || !mayPass(err) || !pause(ctx, n, err) {
+		if err == nil || n == tries || !runner.MayPass(err) || !pause(ctx, n, err) {
 			return err
 		}
 	}
