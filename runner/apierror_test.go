@@ -102,6 +102,11 @@ type classed struct{}
 func (classed) Error() string { return "nonsense" }
 func (classed) Class() string { return "bad_answer" }
 
+// classedByStatus is one that says the status of an answer, too.
+type classedByStatus struct{ classed }
+
+func (classedByStatus) Status() int { return 404 }
+
 func TestClassOfAnError(t *testing.T) {
 	type class struct {
 		Class string
@@ -114,6 +119,7 @@ func TestClassOfAnError(t *testing.T) {
 	}{
 		{errors.New("something"), class{"run_failed", 0}},
 		{classed{}, class{"bad_answer", 0}},
+		{classedByStatus{}, class{"bad_answer", 404}},
 		{&HeldBack{}, class{"rate_limited", 0}},
 		{broken(false), class{"connection", 0}},
 		{broken(true), class{"connection", 0}},

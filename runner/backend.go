@@ -78,7 +78,7 @@ type SaveOptions struct {
 type Saved struct {
 	PipelineID string // "" where it is not there yet
 	Action     SaveAction
-	Changes    []string // what is written, a line each; nil where nothing is, or all is new
+	Changes    []string // what is written, a line each, that of pipelines which it runs under their names; nil where nothing is, or all is new
 	Others     []string // ids of other pipelines of that name, which are left alone
 	Notes      []string // what is worth knowing, a line each
 }

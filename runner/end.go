@@ -42,7 +42,7 @@ func (r *run) finish(t *task, result *Result, written chan struct{}) {
 // complete adds to a result what is known of its task.
 func (r *run) complete(t *task, result *Result) {
 	result.ID, result.Index, result.Batch = t.item.ID, t.item.Index, r.Batch.Name
-	result.Generation = r.Generation
+	result.Generation, result.Rehearsal = r.Generation, r.Rehearsal
 	result.Inputs, result.Digest = t.item.Inputs, t.item.Digest
 	result.Handle, result.Attempts, result.PossibleDuplicate = t.handle, t.attempt, t.duplicate
 	result.Usage = addUsage(t.usage, result.Usage)

@@ -91,20 +91,33 @@ func (h *HeldJournal) End(ctx context.Context, backend Backend, perMinute int) e
 			if b.Handle.TaskID == "" {
 				return nil
 			}
-			err := calls.wait(ctx)
-			if err == nil {
-				err = terminate(ctx, backend, b.Handle)
+			if err := calls.wait(ctx); err != nil {
+				return b.mayGoOn(err)
 			}
-			if isGone(err) {
-				return h.Over(b)
+			if err := b.End(ctx, backend); err != nil {
+				return err
 			}
-			if status, unknown := backend.Status(ctx, b.Handle); unknown == nil && status.State.Ended() {
-				return h.Over(b)
-			}
-			return fmt.Errorf("run %s/%s of item %s may go on: %w", b.Handle.PipelineID, b.Handle.TaskID, b.ID, err)
+			return h.Over(b)
 		})
 	}
 	return group.Wait()
+}
+
+// End terminates the run. It tries again for some seconds where that fails in ways
+// that pass; nil says that the run does not go on.
+func (b Begun) End(ctx context.Context, backend Backend) error {
+	err := terminate(ctx, backend, b.Handle)
+	if isGone(err) {
+		return nil
+	}
+	if status, unknown := backend.Status(ctx, b.Handle); unknown == nil && status.State.Ended() {
+		return nil
+	}
+	return b.mayGoOn(err)
+}
+
+func (b Begun) mayGoOn(err error) error {
+	return fmt.Errorf("run %s/%s of item %s may go on: %w", b.Handle.PipelineID, b.Handle.TaskID, b.ID, err)
 }
 
 // Over notes that a run was terminated whose item is there: it is to be run again.

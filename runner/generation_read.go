@@ -58,6 +58,8 @@ func (g *Generation) takeAll(keep func(lineID) bool) (*finding, error) {
 			return nil
 		case s.Line.Batch != g.Batch:
 			return g.otherBatch(fmt.Sprintf("%s:%d", g.Path, s.Number), s.Line.Batch)
+		case s.Line.Rehearsal:
+			return fmt.Errorf("%s:%d: is a result of a rehearsal; choose another results path, or --fresh to move it aside", g.Path, s.Number)
 		}
 		g.size = s.Offset + s.Length
 		if len(superseded) == 0 || !superseded[idOf(s.Line.ID)] {

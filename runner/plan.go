@@ -34,6 +34,7 @@ type Plan struct {
 	Past         Past      // nil: there was no earlier invocation
 	Journal      Journal   // nil: starts need not be noted
 	Redactor     *spec.Redactor
+	Rehearsal    bool // nothing is asked of anybody, which every result says
 
 	random func() float64 // from 0 to 1, for the pauses between tries; nil: chance
 }

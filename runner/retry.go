@@ -151,6 +151,12 @@ func classOf(err error, class string) (string, int) {
 	}
 	api, ok := errors.AsType[*APIError](err)
 	if !ok {
+		if answered, ok := errors.AsType[interface {
+			error
+			Status() int
+		}](err); ok {
+			return class, answered.Status()
+		}
 		return class, 0
 	}
 	switch {

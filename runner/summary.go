@@ -16,6 +16,8 @@ type Summary struct {
 	seen     *Tally
 	expected int // results that there are to be; -1 where that is not known
 	outcome  Outcome
+
+	rehearsal bool // there is nothing to go on with
 }
 
 // Began tells whether the batch was begun: else there is nothing to say of it.
@@ -32,11 +34,14 @@ func (s *Summary) Tally() *Tally {
 	return &Tally{} // nothing was begun
 }
 
+// Took is how long the batch ran.
+func (s *Summary) Took() time.Duration { return s.ended.Sub(s.began) }
+
 // Handle counts results.
 func (s *Summary) Handle(e Event) {
 	switch e.Kind {
 	case Planned:
-		*s = Summary{batch: e.Batch, began: e.Time, seen: &Tally{}, expected: e.Plan.Total}
+		*s = Summary{batch: e.Batch, began: e.Time, seen: &Tally{}, expected: e.Plan.Total, rehearsal: e.Plan.Rehearsal}
 		if before := e.Plan.Before; before != nil && s.expected >= 0 {
 			s.expected += before.Items
 		}
@@ -62,7 +67,7 @@ func (s *Summary) String() string {
 	if s.seen.Items != all.Items {
 		count += fmt.Sprintf(", %d of them", s.seen.Items)
 	}
-	fmt.Fprintf(&b, "%s: %s in %s", s.batch, count, round(s.ended.Sub(s.began)))
+	fmt.Fprintf(&b, "%s: %s in %s", s.batch, count, round(s.Took()))
 	separator := ": "
 	for _, state := range []State{Succeeded, Failed, Cancelled, TimedOut} {
 		if n := all.Statuses[state]; n > 0 || state == Succeeded {
@@ -80,9 +85,9 @@ func (s *Summary) String() string {
 	case AtDeadline:
 		b.WriteString("; stopped at the deadline")
 	case AtFailures:
-		b.WriteString("; stopped, as " + s.outcome.Reason + "; run again with --retry-failed, or another limit, to go on")
+		b.WriteString("; stopped, as " + s.outcome.Reason + s.advice("; run again with --retry-failed, or another limit, to go on"))
 	case AtBudget:
-		b.WriteString("; stopped, as " + s.outcome.Reason + "; run again with another limit to go on")
+		b.WriteString("; stopped, as " + s.outcome.Reason + s.advice("; run again with another limit to go on"))
 	case Interrupted:
 		b.WriteString("; interrupted")
 	case ResultsFailed:
@@ -97,6 +102,14 @@ func (s *Summary) String() string {
 		fmt.Fprintf(&b, ", %d %s on", n, plural(n, "run goes", "runs go"))
 	}
 	return b.String()
+}
+
+// advice is what a real run can do next.
+func (s *Summary) advice(said string) string {
+	if s.rehearsal {
+		return ""
+	}
+	return said
 }
 
 // cost says what the models took.

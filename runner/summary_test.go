@@ -52,6 +52,13 @@ func TestSummary(t *testing.T) {
 		"b: 1 item in 1s: 1 succeeded; p50 1s, p95 1s, max 1s; interrupted, 3 runs terminated")
 }
 
+// TestSummaryOfARehearsal advises nothing: there is nothing to go on with.
+func TestSummaryOfARehearsal(t *testing.T) {
+	rehearsed := func(p *Plan) { p.Rehearsal, p.Concurrency, p.Stop.FailureCount = true, 1, 1 }
+	want(t, "rehearsal", sumUp(t, rehearsed, "a 1s fail", "b 1s"),
+		"b: 1 item in 1s: 0 succeeded, 1 failed; p50 1s, p95 1s, max 1s; stopped, as 1 item has not succeeded, and run.stop.failures is 1")
+}
+
 // TestSummaryOfTheNextBatch must not count what the one before did.
 func TestSummaryOfTheNextBatch(t *testing.T) {
 	var s Summary

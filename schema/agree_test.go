@@ -39,6 +39,7 @@ func TestDecodedFile(t *testing.T) {
 		Path: path,
 		Pipeline: &spec.Pipeline{
 			Name: "everything", Description: "all that can be said",
+			Variables: map[string]any{"voice": "loud", "times": n("2")}, VariableNames: []string{"voice", "times"},
 			Nodes: []*spec.Node{
 				{Name: "topic", Type: "input", ExecutionMode: "normal", InputNames: []string{"input_type", "description"},
 					Inputs: map[string]any{"input_type": "string", "description": "what to write about"}},
@@ -75,7 +76,7 @@ func TestDecodedFile(t *testing.T) {
 			},
 		},
 		Results:  "out/{{ date }}/{{ batch }}.jsonl",
-		Rehearse: spec.Rehearse{Latency: 10 * time.Millisecond, Failures: 0.5},
+		Rehearse: spec.Rehearse{Latency: 10 * time.Millisecond, P95: 40 * time.Millisecond, Failures: 0.5},
 	}
 	if diff := cmp.Diff(want, got, plainFile); diff != "" {
 		t.Errorf("(-want +got):\n%s", diff)
@@ -206,9 +207,10 @@ func TestEveryKeyIsDecoded(t *testing.T) {
 		"pipeline.id": "", "pipeline.file": "", "batches.*.from": "", "batches.*.matrix.*": "", // excluded by nodes and inputs: in the corpus
 		"pipeline.nodes.*.type": "", "batches.*.inputs": "", "pipeline.nodes.*.inputs": "",
 		"batches.*.format": "",
-		"pipeline.name":    "other", "pipeline.description": "other",
-		"pipeline.nodes.*.execution_mode": "batch", "pipeline.nodes.*.cyclic_inputs.*": "{{ topic.text }}",
-		"batches.*.map": "{topic: x}", "batches.*.key": "'{{ row.topic }}'", "batches.*.session_id": "s", "batches.*.version": "'2'",
+		"pipeline.name":    "other", "pipeline.description": "other", "pipeline.variables": "{tone: dry}",
+		"pipeline.nodes.*.execution_mode":  "", // nothing for an input or an output: in the corpus
+		"pipeline.nodes.*.cyclic_inputs.*": "", // must close a loop: in the corpus
+		"batches.*.map":                    "{topic: x}", "batches.*.key": "'{{ row.topic }}'", "batches.*.session_id": "s", "batches.*.version": "'2'",
 		"batches.*.node_input_overrides": "{out.value: x}",
 		"run.backend":                    "temporal", "run.concurrency": "9", "run.timeout": "1s", "run.deadline": "1s", "run.poll_interval": "1s",
 		"run.retry.max_attempts": "9", "run.retry.max_elapsed": "1s", "run.retry.unknown_start": "fail", "run.retry.failed_runs": "true",
@@ -217,6 +219,7 @@ func TestEveryKeyIsDecoded(t *testing.T) {
 		"run.cache": "false", "run.cache.path": "x", "run.cache.ttl": "1h",
 		"run.prices.*.input": "", "run.prices.*.cached_input": "", "run.prices.*.output": "", // go together only: in the corpus
 		"results.path": "x/{{ batch }}", "rehearse.latency": "9s", "rehearse.failures": "9%",
+		"rehearse.latency.median": "", "rehearse.latency.p95": "", // go together only: in the corpus
 	}
 	source := core(t)
 	base := with(t, "run.concurrency", "8")

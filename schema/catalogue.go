@@ -4,7 +4,6 @@ import (
 	_ "embed"
 	"fmt"
 	"iter"
-	"regexp"
 	"slices"
 	"strings"
 	"sync"
@@ -27,10 +26,15 @@ type NodeType struct {
 	Inputs      []Field  // in the catalogue's order, without the common ones
 	Outputs     []Output // those with a fixed name, without the common ones
 	OutputsFrom []OutputsFrom
-	OpenInputs  bool // takes inputs that only a saved object knows
-	OpenOutputs bool // has outputs that only a saved object knows
-	Effects     bool // does something outside of the run, or only speaks to people
+	OpenInputs  bool   // takes inputs that only a saved object knows
+	OpenOutputs bool   // has outputs that only a saved object knows
+	Effects     bool   // does something outside of the run, or only speaks to people
+	NoBatch     string // why it cannot be in batch mode, or ""
+	Instead     string // what to do on a machine of one's own, where only the platform runs it, or ""
+	Element     string // the input whose value, or default, is the type T; "": the input `type`, where it is written
 	Notes       []string
+
+	plain bool // some input is
 }
 
 // Field is one input of a node type, or one field of a record.
@@ -38,11 +42,13 @@ type Field struct {
 	Name     string
 	Type     string // string, int32, vec<string>, enum, a record's name, ...; T is the element type
 	Enum     []string
-	Default  any // nil where none is published
+	Local    []string // those of Enum that the platform does not have
+	Default  any      // nil where none is published
 	Required bool
 	When     When
 	Secret   bool // a key or a password
 	Inferred bool // not documented by the platform
+	Plain    bool // braces in it are no references
 	Doc      string
 }
 
@@ -61,6 +67,7 @@ type OutputsFrom struct {
 	As    string // keys: of the map · items: of the list, by Field · paths: path_0, path_1, ... one an item
 	Field string
 	Type  string
+	Plain bool // as OutputName makes them of what the author wrote
 }
 
 // Record is the shape of a structured input value.
@@ -71,22 +78,24 @@ type Record struct {
 	Fields []Field
 }
 
-var blockStart = regexp.MustCompile(`(?m)^\$?[a-z_]+:`)
-
 // blocks gives the names in the file's order and the text of each block.
 var blocks = sync.OnceValues(func() ([]string, map[string]string) {
 	var names []string
 	texts := map[string]string{}
-	starts := blockStart.FindAllStringIndex(nodesYAML, -1)
-	for i, s := range starts {
-		end := len(nodesYAML)
-		if i+1 < len(starts) {
-			end = starts[i+1][0]
+	start, name := 0, ""
+	for at := 0; at < len(nodesYAML); {
+		line, _, _ := strings.Cut(nodesYAML[at:], "\n")
+		if line != "" && !strings.ContainsRune(" #", rune(line[0])) {
+			if name != "" {
+				texts[name] = nodesYAML[start:at]
+			}
+			start = at
+			name, _, _ = strings.Cut(line, ":")
+			names = append(names, name)
 		}
-		name := nodesYAML[s[0] : s[1]-1]
-		names = append(names, name)
-		texts[name] = nodesYAML[s[0]:end]
+		at += len(line) + 1
 	}
+	texts[name] = nodesYAML[start:]
 	return names, texts
 })
 
@@ -186,7 +195,8 @@ func parseNodeType(name string) *NodeType {
 			t.Summary = value.Value
 		case "inputs":
 			for n, v := range pairs(value) {
-				t.Inputs = append(t.Inputs, parseField(n, v))
+				f := parseField(n, v)
+				t.Inputs, t.plain = append(t.Inputs, f), t.plain || f.Plain
 			}
 		case "outputs":
 			for n, v := range pairs(value) {
@@ -201,6 +211,12 @@ func parseNodeType(name string) *NodeType {
 			t.OpenOutputs = value.Value == "true"
 		case "effects":
 			t.Effects = value.Value == "true"
+		case "no_batch":
+			t.NoBatch = value.Value
+		case "instead":
+			t.Instead = value.Value
+		case "element":
+			t.Element = value.Value
 		case "notes":
 			must(value.Decode(&t.Notes))
 		default:
@@ -222,6 +238,8 @@ func parseField(name string, n *yaml.Node) Field {
 			} else {
 				must(value.Decode(&f.Enum))
 			}
+		case "local":
+			must(value.Decode(&f.Local))
 		case "default":
 			f.Default, _ = Value(value)
 		case "required":
@@ -234,6 +252,8 @@ func parseField(name string, n *yaml.Node) Field {
 			f.Secret = value.Value == "true"
 		case "inferred":
 			f.Inferred = value.Value == "true"
+		case "plain":
+			f.Plain = value.Value == "true"
 		case "doc":
 			f.Doc = value.Value
 		default:
@@ -241,6 +261,15 @@ func parseField(name string, n *yaml.Node) Field {
 		}
 	}
 	return f
+}
+
+// Plain tells whether braces in an input are no references.
+func (t *NodeType) Plain(name string) bool {
+	if t == nil || !t.plain {
+		return false
+	}
+	f, _ := t.Input(name)
+	return f.Plain
 }
 
 // Input gives the input of that name, common ones included.

@@ -71,6 +71,11 @@ func TestCatalogueAgrees(t *testing.T) {
 		if (strings.Contains(f.Type, "enum")) != (len(f.Enum) > 0) {
 			t.Errorf("%s: type %s with the enum %v", where, f.Type, f.Enum)
 		}
+		for _, local := range f.Local {
+			if !slices.Contains(f.Enum, local) {
+				t.Errorf("%s: %q is local, but not in %v", where, local, f.Enum)
+			}
+		}
 		if sorted := slices.Compact(slices.Sorted(slices.Values(f.Enum))); len(sorted) != len(f.Enum) {
 			t.Errorf("%s: a value occurs twice in %v", where, f.Enum)
 		}
@@ -95,6 +100,14 @@ func TestCatalogueAgrees(t *testing.T) {
 				}
 			}
 		}
+		if _, ok := nt.Input(nt.Element); !ok && nt.Element != "" {
+			t.Errorf("%s: element is %q, which is no input", nt.Name, nt.Element)
+		}
+		for _, s := range []string{nt.NoBatch, nt.Instead} {
+			if strings.HasSuffix(s, ".") || strings.ToLower(s[:min(1, len(s))]) != s[:min(1, len(s))] {
+				t.Errorf("%s: %q is no end of a sentence", nt.Name, s)
+			}
+		}
 		if nt.Category == "" || nt.Summary == "" || !strings.HasSuffix(nt.Summary, ".") || !goodName.MatchString(nt.Name) {
 			t.Errorf("%s: category %q, summary %q", nt.Name, nt.Category, nt.Summary)
 		}
@@ -116,14 +129,17 @@ func TestCatalogueAgrees(t *testing.T) {
 				}
 			}
 		}
-		seen = map[string]bool{}
+		seen = map[string]bool{} // to whether all of that name have conditions
 		for _, o := range nt.Outputs {
 			where := nt.Name + " output " + o.Name
 			checkWhen(where, o.When)
-			if !knownType(o.Type) || !goodName.MatchString(o.Name) || o.Doc == "" || seen[o.Name] {
+			if !knownType(o.Type) || !goodName.MatchString(o.Name) || o.Doc == "" {
 				t.Errorf("%s: type %q, doc %q", where, o.Type, o.Doc)
 			}
-			seen[o.Name] = true
+			conditional, again := seen[o.Name]
+			if seen[o.Name] = len(o.When) > 0; again && (!conditional || !seen[o.Name]) {
+				t.Errorf("%s occurs twice, once without a condition", where)
+			}
 		}
 		for _, from := range nt.OutputsFrom {
 			if _, ok := nt.Input(from.Input); !ok || !slices.Contains([]string{"keys", "items", "paths"}, from.As) || !knownType(from.Type) {
@@ -171,6 +187,63 @@ func TestOutputsOf(t *testing.T) {
 		}
 		if diff := cmp.Diff(strings.Fields(test.want), got); diff != "" {
 			t.Errorf("%s %v (-want +got):\n%s", test.typ, test.inputs, diff)
+		}
+	}
+}
+
+// TestTypesOf: the element type is what the author wrote, conditions choose among
+// several types, and what a reference decides is any.
+func TestTypesOf(t *testing.T) {
+	in := func(name, value string) map[string]any { return map[string]any{name: value} }
+	for _, test := range []struct {
+		typ, output, want string
+		inputs            map[string]any
+	}{
+		{"input", "value", "int32", in("input_type", "int32")},
+		{"input", "value", "vec<vec<file>>", in("input_type", "vec<vec<file>>")},
+		{"input", "text", "string", nil},
+		{"get_list_item", "output", "any", nil}, // its default says nothing: lists of all types pass
+		{"get_list_item", "output", "float", in("type", "float")},
+		{"get_list_item", "output", "any", in("type", "json")},
+		{"get_list_item", "output", "any", in("type", "{{ a.text }}")},
+		{"create_list", "output", "vec<vec<string>>", in("type", "vec<string>")},
+		{"convert_type", "output", "int32", nil},
+		{"convert_type", "output", "timestamp", in("target_type", "timestamp")},
+		{"convert_type", "output", "any", in("target_type", "{{ a.text }}")},
+		{"merge", "output", "any", nil},
+		{"merge", "output", "file", in("type", "file")},
+		{"merge", "output", "vec<any>", in("function", "join")},
+		{"merge", "output", "vec<bool>", map[string]any{"function": "join", "type": "bool"}},
+		{"merge", "output", "any", map[string]any{"function": "{{ a.text }}", "type": "bool"}},
+		{"file_to_text", "processed_text", "string", nil},
+		{"file_to_text", "processed_text", "vec<string>", map[string]any{"chunk_text": true}},
+		{"file_to_text", "processed_text", "any", in("chunk_text", "{{ a.value }}")},
+		{"llm", "response", "string", nil},
+		{"llm", "response", "stream<string>", map[string]any{"stream": true}},
+		{"condition", "path_0", "path", map[string]any{"conditions": []any{1}, "outputs": map[string]any{"path_0": "path"}}},
+	} {
+		outs := LookupNodeType(test.typ).OutputsOf(test.inputs)
+		i := slices.IndexFunc(outs, func(o Output) bool { return o.Name == test.output })
+		if i < 0 || outs[i].Type != test.want {
+			t.Errorf("%s %v: %+v, want %s of type %s", test.typ, test.inputs, outs, test.output, test.want)
+		}
+	}
+	for _, test := range []struct {
+		typ, input, want string
+		inputs           map[string]any
+	}{
+		{"output", "value", "string", nil},
+		{"output", "value", "any", in("output_type", "json")},
+		{"output", "value", "vec<file>", in("output_type", "vec<file>")},
+		{"create_list", "list", "vec<any>", nil},
+		{"flatten_list", "list_of_lists", "vec<vec<int32>>", in("type", "int32")},
+		{"duplicate_list", "input_field", "image", in("type", "image")},
+		{"text", "dependencies", "vec<string>", nil},
+		{"text", "nothing", "any", nil},
+		{"api", "headers", "vec<KeyValue>", nil},
+	} {
+		if got := LookupNodeType(test.typ).InputType(test.inputs, test.input); got != test.want {
+			t.Errorf("%s %v: %s is of type %s, want %s", test.typ, test.inputs, test.input, got, test.want)
 		}
 	}
 }

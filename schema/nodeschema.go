@@ -30,6 +30,34 @@ func inputsSchema(t *NodeType) map[string]any {
 	return s
 }
 
+// batchInputsSchema is that of a node in batch mode, which may have a list of values
+// where it has one value else. It refers to the other one under $defs.
+func batchInputsSchema(t *NodeType) map[string]any {
+	s := inputsSchema(t)
+	for name := range s["properties"].(map[string]any) {
+		f, _ := t.Input(name)
+		at := "#/$defs/inputs." + t.Name + "/properties/" + name
+		field := map[string]any{"$ref": at}
+		if strings.HasPrefix(f.Type, "vec<") && f.varies() {
+			field = orReference("array", map[string]any{"items": orEach(at + "/items")})
+		} else if f.varies() {
+			field = orEach(at)
+		}
+		s["properties"].(map[string]any)[name] = field
+	}
+	return s
+}
+
+// orEach allows a list of values as well.
+func orEach(ref string) map[string]any {
+	one := map[string]any{"$ref": ref}
+	return map[string]any{"if": map[string]any{"type": "array"}, "then": map[string]any{"items": one}, "else": one}
+}
+
+// varies tells whether the input may have another value in each call of a node in
+// batch mode.
+func (f Field) varies() bool { return f.Name != "dependencies" }
+
 func objectSchema(fields []Field) map[string]any {
 	properties := map[string]any{}
 	var required []any

@@ -88,6 +88,15 @@ func (ps Problems) Sort() Problems {
 // DidYouMean gives `; did you mean "x"?` for the candidate nearest to word, or
 // "" where none is near enough to be a likely slip of the pen.
 func DidYouMean(word string, candidates []string) string {
+	if best := Nearest(word, candidates); best != "" {
+		return fmt.Sprintf("; did you mean %q?", best)
+	}
+	return ""
+}
+
+// Nearest gives the candidate that a word is likely a slip for, or "". Of those that
+// differ in case and word separators only, that is the one with the fewest slips.
+func Nearest(word string, candidates []string) string {
 	slips := 1
 	if len(word) > 3 {
 		slips = max(2, len(word)/3) // two letters in the wrong order are two slips
@@ -95,18 +104,28 @@ func DidYouMean(word string, candidates []string) string {
 	best, bestDistance := "", slips+1
 	folded := fold(word)
 	for _, c := range candidates {
-		d := levenshtein.ComputeDistance(folded, fold(c))
+		other := fold(c)
+		if gap := len([]rune(other)) - len([]rune(folded)); max(gap, -gap) > bestDistance {
+			continue // whatever the letters are
+		}
+		d := levenshtein.ComputeDistance(folded, other)
 		if d > 0 && d >= len(folded) {
 			continue // nothing in common
 		}
-		if d < bestDistance || d == bestDistance && best != "" && c < best {
+		if d < bestDistance || d == bestDistance && best != "" && nearer(word, c, best) {
 			best, bestDistance = c, d
 		}
 	}
-	if best == "" || best == word {
+	if best == word {
 		return ""
 	}
-	return fmt.Sprintf("; did you mean %q?", best)
+	return best
+}
+
+// nearer compares candidates that are alike when folded: letter by letter, then by
+// their order.
+func nearer(word, a, b string) bool {
+	return cmp.Or(cmp.Compare(levenshtein.ComputeDistance(word, a), levenshtein.ComputeDistance(word, b)), cmp.Compare(a, b)) < 0
 }
 
 // Cut is what stands in a message where the end of a long value was left out.
@@ -120,7 +139,9 @@ func Shorten(s string, most int) string {
 	return s
 }
 
+var separators = strings.NewReplacer("_", "", "-", "", " ", "")
+
 // fold makes spellings that differ in case or in word separators equal.
 func fold(s string) string {
-	return strings.NewReplacer("_", "", "-", "", " ", "").Replace(strings.ToLower(s))
+	return separators.Replace(strings.ToLower(s))
 }

@@ -88,3 +88,23 @@ func TestReferencesAnywhere(t *testing.T) {
 		}
 	}
 }
+
+// TestNearest: of names that differ in case only, the one that is written alike.
+func TestNearest(t *testing.T) {
+	for _, test := range []struct {
+		word, want string
+		names      []string
+	}{
+		{"tnoe", "tone", []string{"Tone", "tone"}},
+		{"TNOE", "TONE", []string{"tone", "TONE", "Tone"}},
+		{"base_ulr", "base_url", []string{"BaseURL", "base_url"}},
+		{"tone", "", []string{"Tone", "tone"}},
+		{"tone", "Tone", []string{"Tone", "told"}},
+		{"ab", "", []string{"abcdefgh", "xy"}},
+		{"über", "uber", []string{"uber"}},
+	} {
+		if got := Nearest(test.word, test.names); got != test.want {
+			t.Errorf("%s among %v: %q, want %q", test.word, test.names, got, test.want)
+		}
+	}
+}

@@ -18,6 +18,7 @@ type translator struct {
 	root     *yaml.Node
 	where    string
 	source   map[string]any
+	noBatch  bool // what it speaks of is not a node that could be put into batch mode
 	problems []Problem
 }
 
@@ -55,7 +56,11 @@ func (t *translator) leaf(e *jsonschema.ValidationError) {
 			key := node.Content[i]
 			properties, _ := rule["properties"].(map[string]any)
 			if _, known := properties[key.Value]; !known {
-				t.add(key, "unknown key %q%s%s", key.Value, in(words), DidYouMean(key.Value, slices.Sorted(maps.Keys(properties))))
+				hint := DidYouMean(key.Value, slices.Sorted(maps.Keys(properties)))
+				if _, isNode := properties["inputs"]; isNode && isInput(child(node, "type"), key.Value) {
+					hint = "; it belongs into inputs"
+				}
+				t.add(key, "unknown key %q%s%s", key.Value, in(words), hint)
 			}
 		}
 	case "required":
@@ -73,7 +78,12 @@ func (t *translator) leaf(e *jsonschema.ValidationError) {
 		}
 		t.add(node, "%s is %s, but must be %s%s", named, describe(node), oneOf(allowed), hint)
 	case "type":
-		t.add(node, "%s is %s, but must be %s", named, describe(node), expectation(rule))
+		said, hint := expectation(rule), ""
+		if node.Kind == yaml.SequenceNode && !t.noBatch && len(tokens) == 1 {
+			said = strings.TrimSuffix(said, " (put it in quotes)")
+			hint = "; execution_mode: batch takes a list, and runs the node once for each element"
+		}
+		t.add(node, "%s is %s, but must be %s%s", named, describe(node), said, hint)
 	case "pattern":
 		t.add(node, "%s is %s, but must be %s", named, describe(node), expectation(rule))
 	case "minLength", "minItems", "minProperties":
@@ -87,6 +97,15 @@ func (t *translator) leaf(e *jsonschema.ValidationError) {
 	default:
 		t.add(node, "%s: %s", named, e.Message)
 	}
+}
+
+// isInput tells whether nodes of a type have an input of that name.
+func isInput(typ *yaml.Node, name string) bool {
+	if typ == nil || LookupNodeType(typ.Value) == nil {
+		return slices.ContainsFunc(CommonInputs(), func(f Field) bool { return f.Name == name })
+	}
+	_, ok := LookupNodeType(typ.Value).Input(name)
+	return ok
 }
 
 // badName reports map keys (node and batch names) of a form that is not allowed.

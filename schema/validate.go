@@ -59,16 +59,27 @@ var core = sync.OnceValue(func() *compiled {
 	return compile(jsonschema.Draft7, source, marshal(source))
 })
 
-// One schema for each node type, compiled when that type is first used: one
+// One schema for each node type, compiled when a node of that type has a mistake: one
 // schema over all types costs 100 ms, and names every type's wishes at a mistake.
-var inputSchemas sync.Map // type name -> *compiled
+var inputSchemas sync.Map // inputsOf -> *compiled
 
-func inputsSchemaOf(t *NodeType) *compiled {
-	if s, ok := inputSchemas.Load(t.Name); ok {
+type inputsOf struct {
+	typ   string
+	batch bool
+}
+
+func inputsSchemaOf(t *NodeType, batch bool) *compiled {
+	key := inputsOf{t.Name, batch}
+	if s, ok := inputSchemas.Load(key); ok {
 		return s.(*compiled)
 	}
-	raw := marshal(inputsSchema(t))
-	s, _ := inputSchemas.LoadOrStore(t.Name, compile(jsonschema.Draft7, parseSchema(raw), raw))
+	source := inputsSchema(t)
+	if batch {
+		source = batchInputsSchema(t)
+		source["$defs"] = map[string]any{"inputs." + t.Name: inputsSchema(t)}
+	}
+	raw := marshal(source)
+	s, _ := inputSchemas.LoadOrStore(key, compile(jsonschema.Draft7, parseSchema(raw), raw))
 	return s.(*compiled)
 }
 
@@ -83,26 +94,44 @@ func marshal(v any) []byte {
 // ValidateBatch checks a whole batch file but for the inputs of its nodes. The
 // node is the file's root, aliases resolved.
 func ValidateBatch(root *yaml.Node) []Problem {
-	return core().validate(root, "")
+	return core().validate(translator{root: root, noBatch: true})
 }
 
 // ValidatePipeline checks the contents of a pipeline file.
 func ValidatePipeline(root *yaml.Node) []Problem {
 	source := core().source
 	sub := map[string]any{"$ref": "#/$defs/pipeline", "$defs": source["$defs"]}
-	return compile(jsonschema.Draft7, sub, marshal(sub)).validate(root, "pipeline")
+	return compile(jsonschema.Draft7, sub, marshal(sub)).validate(translator{root: root, where: "pipeline", noBatch: true})
 }
 
 // ValidateInputs checks the inputs of a node against its type; where is the
 // node's place in words, such as "pipeline.nodes.llm.inputs".
 func ValidateInputs(t *NodeType, inputs *yaml.Node, where string) []Problem {
-	return inputsSchemaOf(t).validate(inputs, where)
+	return validateInputs(t, inputs, false, where)
 }
 
-func (c *compiled) validate(root *yaml.Node, where string) []Problem {
-	value, err := Value(root)
+// ValidateBatchInputs is ValidateInputs for a node in batch mode: where one value may
+// stand, a list of such values may stand as well.
+func ValidateBatchInputs(t *NodeType, inputs *yaml.Node, where string) []Problem {
+	return validateInputs(t, inputs, true, where)
+}
+
+func validateInputs(t *NodeType, inputs *yaml.Node, batch bool, where string) []Problem {
+	if value, err := Value(inputs); err == nil && t.accepts(value, batch) {
+		return nil
+	}
+	tr := translator{root: inputs, where: where, noBatch: batch || t.NoBatch != ""}
+	return inputsSchemaOf(t, batch).validate(tr)
+}
+
+// Prepare compiles what every batch file is held against, while something else is done.
+func Prepare() { go core() }
+
+// validate gives the problems of what the translator speaks of.
+func (c *compiled) validate(t translator) []Problem {
+	value, err := Value(t.root)
 	if err != nil {
-		return []Problem{at(root, "%v", err)}
+		return []Problem{at(t.root, "%v", err)}
 	}
 	err = c.schema.Validate(value)
 	if err == nil {
@@ -110,9 +139,9 @@ func (c *compiled) validate(root *yaml.Node, where string) []Problem {
 	}
 	var invalid *jsonschema.ValidationError
 	if !errors.As(err, &invalid) {
-		return []Problem{at(root, "%v", err)}
+		return []Problem{at(t.root, "%v", err)}
 	}
-	t := translator{root: root, where: where, source: c.source}
+	t.source = c.source
 	t.walk(invalid)
 	return t.problems
 }
@@ -137,15 +166,26 @@ func BatchSchema() []byte {
 	var types, byType []any
 	for _, name := range NodeTypes() {
 		types = append(types, name)
-		defs["inputs."+name] = inputsSchema(LookupNodeType(name))
-		byType = append(byType, map[string]any{
-			"if":   map[string]any{"properties": map[string]any{"type": map[string]any{"const": name}}, "required": []any{"type"}},
-			"then": map[string]any{"properties": map[string]any{"inputs": map[string]any{"$ref": "#/$defs/inputs." + name}}},
-		})
+		t := LookupNodeType(name)
+		defs["inputs."+name] = inputsSchema(t)
+		inputs := func(def string) map[string]any {
+			return map[string]any{"properties": map[string]any{"inputs": map[string]any{"$ref": "#/$defs/" + def}}}
+		}
+		then := inputs("inputs." + name)
+		if t.NoBatch == "" {
+			defs["batch."+name] = batchInputsSchema(t)
+			then = map[string]any{"if": has("execution_mode", "batch"), "then": inputs("batch." + name), "else": then}
+		}
+		byType = append(byType, map[string]any{"if": has("type", name), "then": then})
 	}
 	node["properties"].(map[string]any)["type"].(map[string]any)["examples"] = types
 	node["allOf"] = byType
 	return indent(source)
+}
+
+// has is the condition that a key has a value.
+func has(key, value string) map[string]any {
+	return map[string]any{"properties": map[string]any{key: map[string]any{"const": value}}, "required": []any{key}}
 }
 
 // ResultSchema is the published JSON Schema of a result line.

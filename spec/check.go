@@ -1,7 +1,6 @@
 package spec
 
 import (
-	"fmt"
 	"slices"
 	"strings"
 
@@ -14,21 +13,36 @@ import (
 // another.
 func (d *document) checkPipeline(p *Pipeline) {
 	backend := scalarText(valueOf(d.root, "run"), "backend")
-	if !d.checkPipelineForm(p, backend) {
-		return
+	if d.checkPipelineForm(p, backend) {
+		p.check(backend)
 	}
+	for _, f := range d.subs.all {
+		if f.pipeline.at != p.at && f.checkForm() {
+			f.pipeline.check(backend)
+		}
+	}
+	p.checkSubNames(backend)
+}
+
+// check checks the nodes of a pipeline.
+func (p *Pipeline) check(backend string) {
+	p.checkVariables(backend)
 	for _, n := range p.Nodes {
-		n.doc.checkInputs(n, backend)
+		n.doc.checkInputs(p, n, backend)
 	}
 	before := len(p.doc.problems)
 	for _, n := range p.Nodes {
-		n.doc.checkRefs(p, n)
+		n.doc.checkRefs(p, n, backend)
 	}
 	wrongRefs, _ := p.doc.problems[before:].Split()
+	p.checkTypes(backend)
 	levels, cycle := p.Levels()
 	if cycle != nil {
 		first := p.Node(cycle[0])
 		p.doc.report(p.doc.problem(first.key, "nodes refer to one another in a circle: %s", arrows(cycle)))
+	}
+	if len(wrongRefs) == 0 {
+		p.checkLoops(backend)
 	}
 	if levels != nil && len(wrongRefs) == 0 { // else it would warn of what a slip cut off
 		p.checkUse()
@@ -50,6 +64,8 @@ func (d *document) checkPipelineForm(p *Pipeline, backend string) bool {
 		d.report(d.problem(keyOf(n, "file"), "pipeline has both nodes and file; one must go"))
 	case given("id") && (given("nodes") || given("file") || given("name")):
 		d.report(d.problem(keyOf(n, "id"), "pipeline has an id, so it runs what is saved: name, nodes and file must go"))
+	case given("variables") && !given("nodes"):
+		d.report(d.problem(keyOf(n, "variables"), "variables stand beside the nodes that use them, and there are none here"))
 	case (given("nodes") || given("file")) && p.Name == "" && p.at != nil && p.at.Kind == yaml.MappingNode:
 		p.doc.report(p.doc.problem(p.at, "\"name\" is missing in pipeline: it is saved under its name"))
 	case !given("nodes") && !given("file") && backend != "vectorshift":
@@ -58,7 +74,7 @@ func (d *document) checkPipelineForm(p *Pipeline, backend string) bool {
 	return p.Nodes != nil
 }
 
-func (d *document) checkInputs(n *Node, backend string) {
+func (d *document) checkInputs(p *Pipeline, n *Node, backend string) {
 	t := schema.LookupNodeType(n.Type)
 	if t == nil {
 		if typ := valueOf(n.at, "type"); backend != "vectorshift" && n.Type != "" && typ.ShortTag() == "!!str" {
@@ -73,9 +89,23 @@ func (d *document) checkInputs(n *Node, backend string) {
 	if inputs == nil {
 		inputs = &yaml.Node{Kind: yaml.MappingNode, Line: n.key.Line, Column: n.key.Column}
 	}
-	problems := schema.ValidateInputs(t, inputs, "node "+n.Name)
+	problems := n.validate(t, inputs)
 	n.wrongInputs = len(problems) > 0
 	d.report(problems...)
+	if n.ExecutionMode == "batch" && t.NoBatch != "" {
+		p := n.Problem("execution_mode", "node %s (%s) cannot be in batch mode: %s", n.Name, n.Type, t.NoBatch)
+		p.Warning = backend == "vectorshift" // which knows best
+		d.report(p)
+	}
+	if backend == "vectorshift" {
+		d.warnLocal(n, t)
+	}
+	switch {
+	case n.Type == "pipeline":
+		d.checkSub(p, n, backend)
+	case n.CodeFile != "" && backend == "vectorshift":
+		d.report(n.Problem("transformation", "backend vectorshift runs no code from files; save it as a transformation on the platform, and name that"))
+	}
 	for name := range n.CyclicInputs {
 		if _, ok := t.Input(name); !ok && !t.OpenInputs {
 			d.report(d.problem(keyOf(valueOf(n.at, "cyclic_inputs"), name), "node %s (%s) has no input %q%s", n.Name, n.Type, name, schema.DidYouMean(name, inputNames(t))))
@@ -83,68 +113,12 @@ func (d *document) checkInputs(n *Node, backend string) {
 	}
 }
 
-// checkRefs reports references to what does not exist, each at its own text.
-func (d *document) checkRefs(p *Pipeline, n *Node) {
-	for _, where := range []*yaml.Node{n.inputsAt, valueOf(n.at, "cyclic_inputs")} {
-		eachScalar(where, func(s *yaml.Node) {
-			d.checkScalarRefs(p, s)
-			if loose := looseBraces(s.Value, nodeReference, likeReference); loose != "" {
-				d.warn(d.problem(s, "%q is no reference to a node and stays as it is", loose))
-			}
-			for _, m := range likeReference.FindAllStringSubmatch(s.Value, -1) {
-				if nodeReference.MatchString(m[0]) {
-					continue
-				}
-				if target := p.Node(m[1]); target != nil {
-					d.report(d.problem(s, "%s names a node, but no output of it; write {{ %s.%s }}", m[0], m[1], outputNames(target)[0]))
-				} else {
-					d.warn(d.problem(s, "%s is no reference to a node and stays as it is", m[0]))
-				}
-			}
-		})
+// validate holds inputs of the node against its type.
+func (n *Node) validate(t *schema.NodeType, inputs *yaml.Node) []schema.Problem {
+	if n.ExecutionMode == "batch" && t.NoBatch == "" {
+		return schema.ValidateBatchInputs(t, inputs, "node "+n.Name)
 	}
-}
-
-// checkScalarRefs reports those in one value.
-func (d *document) checkScalarRefs(p *Pipeline, s *yaml.Node) {
-	for ref := range ParseTemplate(s.Value).Refs() {
-		if message := p.wrong(ref); message != "" {
-			d.report(d.problem(s, "{{ %s.%s }}: %s", ref.Node, ref.Output, message))
-		}
-	}
-}
-
-// noNode says that there is no node of a name.
-func (p *Pipeline) noNode(name string) string {
-	var names []string
-	for _, n := range p.Nodes {
-		names = append(names, n.Name)
-	}
-	return fmt.Sprintf("there is no node %q%s", name, schema.DidYouMean(name, names))
-}
-
-// wrong says why a reference leads nowhere, or "".
-func (p *Pipeline) wrong(ref *Ref) string {
-	target := p.Node(ref.Node)
-	if target == nil {
-		return p.noNode(ref.Node)
-	}
-	t := schema.LookupNodeType(target.Type)
-	if t == nil || t.OpenOutputs {
-		return ""
-	}
-	names := outputNames(target)
-	if slices.Contains(names, ref.Output) {
-		return ""
-	}
-	if target.wrongInputs && slices.ContainsFunc(t.Outputs, func(o schema.Output) bool { return o.Name == ref.Output }) {
-		return ""
-	}
-	hint := schema.DidYouMean(ref.Output, names)
-	if hint == "" {
-		hint = "; it has " + strings.Join(names, ", ")
-	}
-	return fmt.Sprintf("node %s (%s) has no output %q%s", ref.Node, target.Type, ref.Output, hint)
+	return schema.ValidateInputs(t, inputs, "node "+n.Name)
 }
 
 func inputNames(t *schema.NodeType) []string {
@@ -160,10 +134,8 @@ func outputNames(n *Node) []string {
 		return n.outputs
 	}
 	var names []string
-	if t := schema.LookupNodeType(n.Type); t != nil {
-		for _, o := range t.OutputsOf(n.Inputs) {
-			names = append(names, o.Name)
-		}
+	for _, o := range n.Outputs() {
+		names = append(names, o.Name)
 	}
 	if names == nil {
 		names = []string{"output"}
@@ -192,13 +164,16 @@ func (p *Pipeline) checkUse() {
 	}
 	outputs := 0
 	for _, n := range p.Nodes {
-		t := schema.LookupNodeType(n.Type)
 		if n.Type == "output" {
 			outputs++
 		}
-		if t == nil || n.Type == "output" || t.Effects {
+		if n.Type == "output" || n.acts() {
 			use(n)
 		}
+	}
+	if outputs == 0 && p.doc.inside() {
+		p.doc.warn(p.doc.problem(p.at, "the pipeline has no output node, so nodes that run it get nothing from it"))
+		return
 	}
 	if outputs == 0 {
 		p.doc.warn(p.doc.problem(p.at, "the pipeline has no output node, so results will hold no outputs"))

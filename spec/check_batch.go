@@ -122,6 +122,7 @@ func (d *document) checkMap(b *Batch) bool {
 
 func (d *document) checkOverrides(b *Batch) {
 	at, before := valueOf(b.at, "node_input_overrides"), len(d.problems)
+	backend := scalarText(valueOf(d.root, "run"), "backend")
 	if b.pipeline.Nodes == nil || b.NodeInputOverrides == nil {
 		return
 	}
@@ -129,11 +130,15 @@ func (d *document) checkOverrides(b *Batch) {
 		name, input, _ := strings.Cut(key, ".")
 		n := b.pipeline.Node(name)
 		if n == nil {
-			d.report(d.problem(keyOf(at, key), "%s; keys are node.input", b.pipeline.noNode(name)))
+			d.report(d.problem(keyOf(at, key), "%s; keys are node.input", d.noNode(b.pipeline, name)))
 			continue
 		}
 		t := schema.LookupNodeType(n.Type)
+		if n.Sub != nil || n.CodeFile != "" {
+			d.checkFileOverride(b.pipeline, n, input, keyOf(at, key), valueOf(at, key), backend)
+		}
 		if t == nil || t.OpenInputs {
+			d.checkInputRefs(b.pipeline, n, input, valueOf(at, key), backend)
 			continue
 		}
 		if input == "" {
@@ -141,10 +146,11 @@ func (d *document) checkOverrides(b *Batch) {
 		} else if _, ok := t.Input(input); !ok {
 			d.report(d.problem(keyOf(at, key), "node %s (%s) has no input %q%s", name, n.Type, input, schema.DidYouMean(input, inputNames(t))))
 		} else {
-			d.checkOverride(b.pipeline, n, t, input, valueOf(at, key))
+			d.checkOverride(n, t, input, valueOf(at, key))
+			d.checkInputRefs(b.pipeline, n, input, valueOf(at, key), backend)
 		}
 	}
-	if len(d.problems) > before {
+	if wrong, _ := d.problems[before:].Split(); len(wrong) > 0 {
 		return
 	}
 	changed, err := b.pipeline.Override(b.NodeInputOverrides)
@@ -153,11 +159,17 @@ func (d *document) checkOverrides(b *Batch) {
 	}
 	if _, cycle := changed.Levels(); cycle != nil {
 		d.report(d.problem(at, "with these values, nodes refer to one another in a circle: %s", arrows(cycle)))
+		return
+	}
+	types := newTyping(changed, backend)
+	for key := range b.NodeInputOverrides {
+		name, input, _ := strings.Cut(key, ".")
+		types.check(d, changed.Node(name), input, valueOf(at, key))
 	}
 }
 
 // checkOverride checks the value that an input of a node is to have instead.
-func (d *document) checkOverride(p *Pipeline, n *Node, t *schema.NodeType, input string, value *yaml.Node) {
+func (d *document) checkOverride(n *Node, t *schema.NodeType, input string, value *yaml.Node) {
 	inputs := &yaml.Node{Kind: yaml.MappingNode, Line: value.Line, Column: value.Column}
 	if n.inputsAt != nil {
 		for i := 0; i+1 < len(n.inputsAt.Content); i += 2 {
@@ -168,9 +180,8 @@ func (d *document) checkOverride(p *Pipeline, n *Node, t *schema.NodeType, input
 	}
 	inputs.Content = append(inputs.Content, &yaml.Node{Kind: yaml.ScalarNode, Tag: "!!str", Value: input, Line: value.Line, Column: value.Column}, value)
 	if !n.wrongInputs {
-		d.report(schema.ValidateInputs(t, inputs, "node "+n.Name)...)
+		d.report(n.validate(t, inputs)...)
 	}
-	eachScalar(value, func(s *yaml.Node) { d.checkScalarRefs(p, s) })
 }
 
 // checkFrom looks whether a source is there and, of a table, whether it has the

@@ -19,13 +19,7 @@ func (d *document) decode() *File {
 	f.Path, f.Redactor = d.file, d.redact
 	d.text(valueOf(d.root, "results"), "path", &f.Results)
 	f.Run = d.decodeRun(valueOf(d.root, "run"), f.Run)
-	rehearse := valueOf(d.root, "rehearse")
-	if scalarText(rehearse, "latency") == "0s" {
-		f.Rehearse.Latency = 0 // imitated calls may take no time at all
-	} else {
-		d.duration(rehearse, "latency", &f.Rehearse.Latency)
-	}
-	d.percentage(rehearse, "failures", &f.Rehearse.Failures)
+	d.decodeRehearse(valueOf(d.root, "rehearse"), &f.Rehearse)
 	f.Pipeline = d.decodePipeline(valueOf(d.root, "pipeline"))
 	batches := valueOf(d.root, "batches")
 	if batches != nil && batches.Kind == yaml.MappingNode {
@@ -112,11 +106,11 @@ func (d *document) decodePipeline(n *yaml.Node) *Pipeline {
 	d.text(n, "name", &p.Name)
 	d.text(n, "id", &p.ID)
 	d.text(n, "description", &p.Description)
+	p.Variables, p.VariableNames = d.mapping(valueOf(n, "variables"))
 	// A pipeline file cannot name another one, which might be itself.
 	if path := scalarText(n, "file"); path != "" && valueOf(n, "nodes") == nil && !d.inner {
-		inner := d.loadPipelineFile(valueOf(n, "file"), path)
 		name := p.Name
-		if p = inner.decodePipeline(inner.root); name != "" {
+		if p = d.loadPipelineFile(valueOf(n, "file"), path); name != "" {
 			p.Name = name
 		}
 		return p
@@ -130,6 +124,10 @@ func (d *document) decodePipeline(n *yaml.Node) *Pipeline {
 			p.Nodes = append(p.Nodes, d.decodeNode(nodes.Content[i], value))
 		}
 	}
+	p.index = make(map[string]int, len(p.Nodes))
+	for i, n := range p.Nodes {
+		p.index[n.Name] = i
+	}
 	return p
 }
 
@@ -141,6 +139,12 @@ func (d *document) decodeNode(key, n *yaml.Node) *Node {
 	node.CyclicInputs, _ = d.mapping(valueOf(n, "cyclic_inputs"))
 	if node.Inputs == nil {
 		node.Inputs = map[string]any{}
+	}
+	switch node.Type {
+	case "pipeline":
+		node.Sub = d.loadSub(node)
+	case "transformation":
+		d.loadCode(node)
 	}
 	return node
 }

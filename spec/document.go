@@ -30,12 +30,15 @@ const (
 // duplicate keys dealt with, and the source for snippets.
 type document struct {
 	file     string
-	lines    []string
+	source   []byte
+	split    []string // see lines
 	root     *yaml.Node
 	sets     []string // --set flags; nodes made by them have the line -1-index
 	env      Environment
 	redact   *Redactor
-	inner    bool // a pipeline file
+	inner    bool       // a pipeline file
+	subs     *subFiles  // all pipeline files
+	within   []*subFile // those around this one and itself, the outermost pipeline first
 	problems schema.Problems
 }
 
@@ -52,7 +55,7 @@ func parseDocument(file string, source []byte, redact *Redactor) *document {
 		d.wholeFile("the file is UTF-16; save it as UTF-8")
 		return d
 	}
-	d.lines = yamlBreak.Split(strings.ToValidUTF8(string(source), "\ufffd"), -1)
+	d.source = source
 	for rest := source; len(rest) > 0; {
 		r, size := utf8.DecodeRune(rest)
 		if size = max(size, 1); r == 0 || r == utf8.RuneError && size == 1 {
@@ -84,6 +87,17 @@ func parseDocument(file string, source []byte, redact *Redactor) *document {
 	return d
 }
 
+// lines are those of the source, for whoever has a problem to show.
+func (d *document) lines() []string {
+	if d.split == nil {
+		d.split = yamlBreak.Split(strings.ToValidUTF8(string(d.source), "\ufffd"), -1)
+	}
+	return d.split
+}
+
+// inside tells whether this is the file of a pipeline inside of another one.
+func (d *document) inside() bool { return len(d.within) > 1 }
+
 func (d *document) wholeFile(format string, args ...any) {
 	d.problems = append(d.problems, schema.Problem{File: d.file, Line: 1, Col: 1, Message: fmt.Sprintf(format, args...)})
 }
@@ -107,6 +121,26 @@ func (d *document) place(p schema.Problem) schema.Problem {
 	return p
 }
 
+// inBlock finds a place of the text of a literal block in the file. There is none
+// where the text came from a flag, or does not stand there line by line, as that of
+// variables.
+func (d *document) inBlock(block *yaml.Node, line, col int) (*yaml.Node, bool) {
+	text := strings.Split(strings.TrimRight(block.Value, "\n"), "\n")
+	lines := d.lines()
+	if line > len(text) { // what is missing is missing at the end
+		line, col = len(text), utf8.RuneCountInString(text[len(text)-1])+1
+	}
+	at := block.Line + line
+	if block.Style&yaml.LiteralStyle == 0 || block.Line < 1 || line < 1 || at > len(lines) {
+		return nil, false
+	}
+	indent, ok := strings.CutSuffix(strings.ReplaceAll(lines[at-1], "$$", "$"), text[line-1])
+	if !ok || strings.Trim(indent, " ") != "" {
+		return nil, false
+	}
+	return &yaml.Node{Line: at, Column: len(indent) + col}, true
+}
+
 func (d *document) report(problems ...schema.Problem) {
 	for _, p := range problems {
 		if p.File == "" {
@@ -126,10 +160,11 @@ func (d *document) warn(p schema.Problem) {
 // shows the part around the column.
 func (d *document) snippet(line, col int) string {
 	const before, width = 40, 100
-	if line < 1 || line > len(d.lines) {
+	lines := d.lines()
+	if line < 1 || line > len(lines) {
 		return ""
 	}
-	full := []rune(strings.ReplaceAll(d.lines[line-1], "\t", " "))
+	full := []rune(strings.ReplaceAll(lines[line-1], "\t", " "))
 	col = min(max(col, 1), len(full)+1)
 	// Secrets are hidden before the line is cut: half of one would not be found.
 	text := []rune(d.redact.Text(string(full)))
@@ -149,7 +184,7 @@ func (d *document) snippet(line, col int) string {
 	return strings.TrimRight(shown, " ") + "\n" + caret
 }
 
-// readFile reads a file that is held whole, up to the stated limit.
+// readFile reads a file that is held whole, up to the stated limit. A pipe will do.
 func readFile(path string) ([]byte, error) {
 	f, err := os.Open(path)
 	if err != nil {

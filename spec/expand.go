@@ -1,7 +1,9 @@
 package spec
 
 import (
+	"errors"
 	"fmt"
+	"regexp"
 	"strings"
 
 	"nightshift/schema"
@@ -15,24 +17,41 @@ type Environment func(name string) (value string, set bool)
 // expand fills variables into every scalar value below n; keys stay as they
 // are. A value that was written without quotes gets the type of its new text,
 // so that `concurrency: ${N}` is a number.
-func (d *document) expand(n *yaml.Node, env Environment) {
+func (d *document) expand(n *yaml.Node, env Environment) { d.expandAround(n, nil, env) }
+
+// expandAround is expand for what may have the code of a node in it, whose language
+// may have a ${...} of its own.
+func (d *document) expandAround(n, code *yaml.Node, env Environment) {
 	switch n.Kind {
 	case yaml.MappingNode:
+		if of := codeOf(n); of != nil {
+			code = of
+		}
 		for i := 1; i < len(n.Content); i += 2 {
 			if n == d.root && n.Content[i-1].Value == "secrets" {
 				continue // names are wanted there, and are read ahead of this
 			}
-			d.expand(n.Content[i], env)
+			d.expandAround(n.Content[i], code, env)
 		}
 	case yaml.SequenceNode:
 		for _, c := range n.Content {
-			d.expand(c, env)
+			d.expandAround(c, code, env)
 		}
 	case yaml.ScalarNode:
 		if !strings.Contains(n.Value, "$") {
 			return
 		}
 		value, err := expandText(n.Value, env)
+		if name, ok := errors.AsType[unsetError](err); ok && n == code {
+			err = fmt.Errorf("%w; in JavaScript write $${%s}", err, string(name))
+		}
+		if n == code && err == nil {
+			for _, m := range plainVariable.FindAllStringSubmatch(n.Value, -1) {
+				if name := m[1]; name != "" {
+					d.warn(d.problem(n, "the variable %s of the environment becomes a part of the code; in JavaScript write $${%s}, or ${%s:?} if that is meant", name, name, name))
+				}
+			}
+		}
 		if err != nil {
 			d.report(d.problem(n, "%v", err))
 			return
@@ -41,6 +60,17 @@ func (d *document) expand(n *yaml.Node, env Environment) {
 			n.Tag = ""
 		}
 	}
+}
+
+// plainVariable finds ${VAR}, and each $$, so that what is behind it is none.
+var plainVariable = regexp.MustCompile(`\$\$|\$\{(\w+)\}`)
+
+// codeOf gives the code of a node, or nil where the mapping is no node that has any.
+func codeOf(n *yaml.Node) *yaml.Node {
+	if typ := valueOf(n, "type"); typ == nil || typ.Value != "code_execution" {
+		return nil
+	}
+	return valueOf(valueOf(n, "inputs"), "code")
 }
 
 // expandText replaces ${VAR}, ${VAR:-default} and ${VAR:?message}; $$ is a
@@ -90,7 +120,7 @@ func lookup(body string, env Environment) (string, error) {
 	switch {
 	case rest == "" && name == body:
 		if !set {
-			return "", fmt.Errorf("variable %s is not set; set it, or write ${%s:-default}", name, name)
+			return "", unsetError(name)
 		}
 		return value, nil
 	case strings.HasPrefix(rest, "-"):
@@ -107,6 +137,13 @@ func lookup(body string, env Environment) (string, error) {
 		return value, nil
 	}
 	return "", fmt.Errorf("${%s} is not understood; write ${VAR}, ${VAR:-default} or ${VAR:?message}", shorten(body))
+}
+
+// unsetError is the name of a variable that is not set, and must be.
+type unsetError string
+
+func (name unsetError) Error() string {
+	return fmt.Sprintf("variable %s is not set; set it, or write ${%s:-default}", string(name), string(name))
 }
 
 func isVariable(name string) bool {

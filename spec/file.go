@@ -34,10 +34,14 @@ type Pipeline struct {
 	Name        string
 	ID          string
 	Description string
-	Nodes       []*Node // in the author's order; nil where a saved pipeline is run
+	Nodes       []*Node        // in the author's order; nil where a saved pipeline is run
+	Variables   map[string]any // of a run, which set_variable nodes change: name to first value
 
-	at  *yaml.Node
-	doc *document
+	VariableNames []string // in the author's order
+
+	at    *yaml.Node
+	doc   *document
+	index map[string]int // of the nodes, by name, once all are read
 }
 
 // Node is one step of a pipeline.
@@ -48,6 +52,9 @@ type Node struct {
 	InputNames    []string       // in the author's order
 	ExecutionMode string         // normal or batch
 	CyclicInputs  map[string]any
+	Sub           *Pipeline // of a pipeline node that names a file: what the file says
+	Code          string    // of a transformation node that names a file: its text, JavaScript
+	CodeFile      string    // that file, as seen from here
 
 	key, at, inputsAt *yaml.Node
 	wrongInputs       bool // which outputs there are may hang on them
@@ -61,6 +68,11 @@ func (n *Node) Problem(input, format string, args ...any) schema.Problem {
 	if n.doc == nil {
 		return schema.Problem{Message: fmt.Sprintf(format, args...)}
 	}
+	return n.doc.problem(n.place(input), format, args...)
+}
+
+// place is the value of an input, or what is nearest to it.
+func (n *Node) place(input string) *yaml.Node {
 	at := n.key
 	if v := valueOf(n.at, input); v != nil {
 		at = v
@@ -68,7 +80,19 @@ func (n *Node) Problem(input, format string, args ...any) schema.Problem {
 	if v := valueOf(n.inputsAt, input); v != nil {
 		at = v
 	}
-	return n.doc.problem(at, format, args...)
+	return at
+}
+
+// ProblemInside makes a problem at a line and a column (from 1, in characters) of the
+// text that an input is. Text that is not written in a block of lines, as it is, has
+// no such places in the file; then it is the place of the input.
+func (n *Node) ProblemInside(input string, line, col int, format string, args ...any) schema.Problem {
+	if at := n.place(input); n.doc != nil && n.Inputs[input] == at.Value { // else it was overridden
+		if inside, ok := n.doc.inBlock(at, line, col); ok {
+			return n.doc.problem(inside, format, args...)
+		}
+	}
+	return n.Problem(input, format, args...)
 }
 
 // Batch is a named list of inputs.
@@ -144,12 +168,6 @@ type Price struct {
 	Output      float64
 }
 
-// Rehearse says how paid calls are imitated.
-type Rehearse struct {
-	Latency  time.Duration
-	Failures float64 // share of the calls, 0 to 1
-}
-
 // Defaults is what a batch file means where it says nothing. The schema's
 // defaults and the documentation are held against this table by a test.
 func Defaults() File {
@@ -202,6 +220,12 @@ func (p *Pipeline) InputNodes() []Input {
 
 // Node gives the node of that name, or nil.
 func (p *Pipeline) Node(name string) *Node {
+	if len(p.index) == len(p.Nodes) {
+		if i, there := p.index[name]; there {
+			return p.Nodes[i]
+		}
+		return nil
+	}
 	for _, n := range p.Nodes {
 		if n.Name == name {
 			return n
@@ -210,12 +234,19 @@ func (p *Pipeline) Node(name string) *Node {
 	return nil
 }
 
-// Reads lists the files that the batch file stands for: itself, its pipeline's,
-// and the sources of its batches.
+// Reads lists the files that the batch file stands for: itself, those of its
+// pipelines and their code, and the sources of its batches.
 func (f *File) Reads() []string {
 	paths := []string{f.Path}
-	if doc := f.Pipeline.doc; doc != nil {
-		paths = append(paths, doc.file)
+	for p := range f.Pipeline.All() {
+		if p.doc != nil {
+			paths = append(paths, p.doc.file)
+		}
+		for _, n := range p.Nodes {
+			if n.CodeFile != "" {
+				paths = append(paths, n.CodeFile)
+			}
+		}
 	}
 	for _, b := range f.Batches {
 		for _, n := range b.Source.from {
@@ -253,6 +284,12 @@ func (p *Pipeline) Override(overrides map[string]any) (*Pipeline, error) {
 		n := *changed.Nodes[i]
 		n.Inputs = maps.Clone(n.Inputs)
 		n.Inputs[input] = value
+		if input == n.pipelineInput() {
+			n.Sub = nil
+		}
+		if input == "transformation" {
+			n.Code, n.CodeFile = "", ""
+		}
 		if !slices.Contains(n.InputNames, input) {
 			n.InputNames = append(slices.Clone(n.InputNames), input)
 		}

@@ -16,20 +16,39 @@ import (
 )
 
 // Digest stands for what the pipeline does as a batch runs it, on its backend:
-// 32 hex digits that change with the graph, with what the batch overrides, and
-// with which saved pipeline is meant. Secrets are left out, so that a new key
-// changes nothing.
+// 32 hex digits that change with the graph, with the files of pipelines and code that
+// it names, with what the batch overrides, and with which saved pipeline is meant.
+// Secrets are left out, so that a new key changes nothing.
 func (f *File) Digest(b *Batch, hide *Redactor) string {
 	p := f.Pipeline
 	said := []any{f.Run.Backend, b.SessionID, b.Version, p.withoutKeys(b.NodeInputOverrides)}
 	if p.Nodes == nil {
 		said = append(said, p.ID, p.Name)
 	}
-	for _, n := range p.Nodes {
-		said = append(said, n.Name, n.Type, n.ExecutionMode, n.withoutKeys(), n.CyclicInputs)
+	said = append(said, p.said()...)
+	for sub := range p.All() {
+		if sub != p {
+			said = append(said, sub.Name, sub.said())
+		}
 	}
 	sum := sha256.Sum256(AppendJSON(nil, hide.Value(said)))
 	return hex.EncodeToString(sum[:16])
+}
+
+// said is what the nodes of a pipeline say. What the files say that they name is not
+// in it, but what they name is.
+func (p *Pipeline) said() []any {
+	var said []any
+	for _, n := range p.Nodes {
+		said = append(said, n.Name, n.Type, n.ExecutionMode, n.withoutKeys(), n.CyclicInputs)
+		if n.CodeFile != "" {
+			said = append(said, n.Code)
+		}
+	}
+	if len(p.Variables) > 0 {
+		said = append(said, p.Variables)
+	}
+	return said
 }
 
 // withoutKeys are the inputs of a node but those that hold credentials.

@@ -2,14 +2,19 @@ package spec
 
 import (
 	"slices"
-	"strings"
+
+	"nightshift/schema"
 )
 
 // Refs gives every reference that a node makes, with the input that makes it;
-// those of cyclic inputs are not among them.
+// those of cyclic inputs are not among them, nor what is plain text.
 func (n *Node) Refs() func(yield func(input string, ref *Ref) bool) {
 	return func(yield func(string, *Ref) bool) {
+		t := schema.LookupNodeType(n.Type)
 		for _, name := range n.InputNames {
+			if t.Plain(name) {
+				continue
+			}
 			for ref := range ParseTemplate(n.Inputs[name]).Refs() {
 				if !yield(name, ref) {
 					return
@@ -21,9 +26,24 @@ func (n *Node) Refs() func(yield func(input string, ref *Ref) bool) {
 
 // Sources gives the names of the nodes that a node needs, each once.
 func (n *Node) Sources() []string {
+	const few = 16 // are looked through faster than a map is made
 	var names []string
+	var seen map[string]bool
 	for _, ref := range n.Refs() {
-		if !slices.Contains(names, ref.Node) {
+		switch {
+		case seen == nil && len(names) < few:
+			if !slices.Contains(names, ref.Node) {
+				names = append(names, ref.Node)
+			}
+			continue
+		case seen == nil:
+			seen = map[string]bool{}
+			for _, name := range names {
+				seen[name] = true
+			}
+		}
+		if !seen[ref.Node] {
+			seen[ref.Node] = true
 			names = append(names, ref.Node)
 		}
 	}
@@ -84,5 +104,3 @@ func (p *Pipeline) Levels() (levels [][]*Node, cycle []string) {
 	}
 	return levels, nil
 }
-
-func arrows(names []string) string { return strings.Join(names, " -> ") }

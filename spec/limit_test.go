@@ -7,6 +7,7 @@ import (
 	"runtime"
 	"strings"
 	"testing"
+	"time"
 )
 
 // TestRowLimit holds that no format reads a row of more than 16 MB into memory,
@@ -164,5 +165,68 @@ func TestManyProblemsOfOneLine(t *testing.T) {
 	}
 	if len(problems) < 2*maxSnippets || shown == 0 || shown > maxSnippets {
 		t.Errorf("%d problems, %d with their line", len(problems), shown)
+	}
+}
+
+// nodesText is a batch file with as many nodes as are asked for, n0 and on, after an input.
+func nodesText(n int, variables string, node func(i int) string) string {
+	var b strings.Builder
+	b.WriteString("version: 1\npipeline:\n  name: many\n" + variables + "  nodes:\n    i: {type: input}\n")
+	for i := range n {
+		fmt.Fprintf(&b, "    n%d: {%s}\n", i, node(i))
+	}
+	return b.String() + "batches: {b: {inputs: [{i: a}]}}\n"
+}
+
+// TestManyWrongReferences: only as many names are compared as somebody may read hints.
+func TestManyWrongReferences(t *testing.T) {
+	_, problems := Parse("batch.yaml", []byte(nodesText(5*maxSnippets, "", func(i int) string {
+		return fmt.Sprintf(`type: text, inputs: {text: "{{ m%d.text }}"}`, i)
+	})), Options{})
+	errs, _ := problems.Split()
+	if hints := strings.Count(errs.Error(), "did you mean"); len(errs) != 5*maxSnippets || hints != maxSnippets {
+		t.Errorf("%d problems, %d with a hint", len(errs), hints)
+	}
+}
+
+// TestManyUnordered: of nodes in no order, a few are told.
+func TestManyUnordered(t *testing.T) {
+	start := time.Now()
+	_, problems := Parse("batch.yaml", []byte(nodesText(2000, "  variables: {tone: dry}\n", func(i int) string {
+		if i < 1000 {
+			return fmt.Sprintf(`type: set_variable, inputs: {variable_id: tone, value: a%s}`, map[bool]string{true: fmt.Sprintf(`, dependencies: ["{{ n%d.complete }}"]`, i-1)}[i > 0])
+		}
+		return `type: text, inputs: {text: "{{ tone }}"}`
+	})), Options{})
+	if took := time.Since(start); took > 10*time.Second {
+		t.Errorf("it took %v", took)
+	}
+	told := 0
+	for _, p := range problems {
+		if strings.Contains(p.Message, "reads {{ tone }} which nodes n0, n1, n2 and 997 more set, and") {
+			told++
+		}
+	}
+	if told != maxUnordered {
+		t.Errorf("%d warnings", told)
+	}
+}
+
+// TestManyLoops: each is looked for in its own part of the pipeline.
+func TestManyLoops(t *testing.T) {
+	f, problems := Parse("batch.yaml", []byte(nodesText(2000, "", func(i int) string {
+		before := "i"
+		if i > 0 {
+			before = fmt.Sprintf("n%d", i-1)
+		}
+		return fmt.Sprintf(`type: text, inputs: {text: "{{ %s.text }}"}, cyclic_inputs: {text: "{{ n%d.text }}"}`, before, i)
+	})), Options{})
+	if errs, _ := problems.Split(); len(errs) > 0 {
+		t.Fatal(errs)
+	}
+	start := time.Now()
+	loops, broken := f.Pipeline.Loops()
+	if took := time.Since(start); len(loops) != 2000 || broken != nil || took > 3*time.Second {
+		t.Errorf("%d loops, %v, in %v", len(loops), broken, took)
 	}
 }

@@ -35,11 +35,13 @@ func Parse(path string, source []byte, opts Options) (*File, schema.Problems) {
 	if opts.Env == nil {
 		opts.Env = os.LookupEnv
 	}
+	schema.Prepare()
 	d := parseDocument(path, source, &Redactor{})
 	if d.root == nil {
 		return nil, d.problems.Sort()
 	}
 	d.env = opts.Env
+	d.subs, d.within = &subFiles{byPath: map[string]*subFile{}}, []*subFile{{doc: d}}
 	d.applySets(opts.Set)
 	d.secretsOf(opts.Env)
 	d.expand(d.root, opts.Env)
@@ -58,37 +60,10 @@ func Parse(path string, source []byte, opts Options) (*File, schema.Problems) {
 	d.checkStdin(f)
 	d.checkResults(f)
 	problems := d.problems
-	if doc := f.Pipeline.doc; doc != d {
-		problems = slices.Concat(problems, doc.problems)
+	for _, sub := range d.subs.all {
+		problems = slices.Concat(problems, sub.doc.problems)
 	}
 	return f, problems.Sort()
-}
-
-// loadPipelineFile reads the file that `pipeline: {file: ...}` names.
-func (d *document) loadPipelineFile(at *yaml.Node, path string) *document {
-	full := d.path(path)
-	source, err := readFile(full)
-	if err != nil {
-		d.report(d.problem(at, "cannot read the pipeline file %s: %v", full, reason(err)))
-		return &document{file: full, redact: d.redact, inner: true}
-	}
-	p := parseDocument(full, source, d.redact)
-	p.inner = true
-	if p.root == nil {
-		return p
-	}
-	p.expand(p.root, d.env)
-	if !p.readable(p.root) {
-		p.root = nil
-		return p
-	}
-	p.report(schema.ValidatePipeline(p.root)...)
-	for _, key := range []string{"id", "file"} {
-		if valueOf(p.root, key) != nil {
-			p.report(p.problem(keyOf(p.root, key), "a pipeline file holds name and nodes; %s belongs into the batch file", key))
-		}
-	}
-	return p
 }
 
 // readable reports values that have no plain form, such as .nan.

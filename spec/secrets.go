@@ -80,9 +80,11 @@ func (f *File) keys() []string {
 			keys = append(keys, key)
 		}
 	}
-	for _, n := range f.Pipeline.Nodes {
-		for input, value := range n.Inputs {
-			add(n, input, value)
+	for p := range f.Pipeline.All() {
+		for _, n := range p.Nodes {
+			for input, value := range n.Inputs {
+				add(n, input, value)
+			}
 		}
 	}
 	for _, b := range f.Batches {

@@ -29,7 +29,7 @@ func TestSnippet(t *testing.T) {
 		{"secret at the window's edge", strings.Repeat("a", 20) + "hunter2" + strings.Repeat("b", 37) + "X" + strings.Repeat("c", 100), 65,
 			"…en]" + strings.Repeat("b", 37) + "X" + strings.Repeat("c", 59) + "…"},
 	} {
-		d := &document{lines: []string{"", test.line}, redact: NewRedactor([]string{"hunter2"})}
+		d := &document{split: []string{"", test.line}, redact: NewRedactor([]string{"hunter2"})}
 		got := d.snippet(2, test.col)
 		line, caret, _ := strings.Cut(got, "\n")
 		if want := "    2 | " + test.shown; line != want {
@@ -43,7 +43,7 @@ func TestSnippet(t *testing.T) {
 			t.Errorf("%s: the caret is off:\n%s", test.name, got)
 		}
 	}
-	d := &document{lines: []string{"a"}, redact: &Redactor{}}
+	d := &document{split: []string{"a"}, redact: &Redactor{}}
 	if got := d.snippet(0, 0) + d.snippet(2, 1); got != "" {
 		t.Errorf("a snippet of no line: %q", got)
 	}

@@ -70,8 +70,8 @@ func (d *document) syntaxError(err error, source []byte) {
 		if line := brokenLine(source); line > 0 {
 			p.Line = line
 		}
-		p.Line = min(p.Line, len(d.lines))
-		text := d.lines[p.Line-1]
+		p.Line = min(p.Line, len(d.lines()))
+		text := d.lines()[p.Line-1]
 		p.Col = 1 + utf8.RuneCountInString(text) - utf8.RuneCountInString(strings.TrimLeft(text, " "))
 		p.Message = "not valid YAML: " + strings.TrimSuffix(message, ".") + syntaxHint(text, message)
 	}

@@ -18,6 +18,9 @@ func Write(w io.Writer, p *Pipeline, variables map[string]string) error {
 	if p.Description != "" {
 		pipeline = append(pipeline, member{"description", p.Description})
 	}
+	if len(p.Variables) > 0 {
+		pipeline = append(pipeline, member{"variables", ordered(p.Variables, p.VariableNames)})
+	}
 	nodes := spread{}
 	for _, n := range p.Nodes {
 		nodes = append(nodes, member{n.Name, n.members()})
@@ -56,11 +59,7 @@ func (n *Node) members() members {
 		all = append(all, member{"execution_mode", n.ExecutionMode})
 	}
 	if len(n.Inputs) > 0 {
-		inputs := sortedMembers(n.Inputs)
-		slices.SortStableFunc(inputs, func(a, b member) int {
-			return n.rank(a.name) - n.rank(b.name)
-		})
-		all = append(all, member{"inputs", inputs})
+		all = append(all, member{"inputs", ordered(n.Inputs, n.InputNames)})
 	}
 	if len(n.CyclicInputs) > 0 {
 		all = append(all, member{"cyclic_inputs", n.CyclicInputs})
@@ -68,13 +67,18 @@ func (n *Node) members() members {
 	return all
 }
 
-// rank is where an input stands in the author's order; those without a place come
-// last.
-func (n *Node) rank(input string) int {
-	if i := slices.Index(n.InputNames, input); i >= 0 {
-		return i
+// ordered are the members of a map in the author's order; those without a place in it
+// come last.
+func ordered(m map[string]any, names []string) members {
+	rank := func(name string) int {
+		if i := slices.Index(names, name); i >= 0 {
+			return i
+		}
+		return len(names)
 	}
-	return len(n.InputNames)
+	all := sortedMembers(m)
+	slices.SortStableFunc(all, func(a, b member) int { return rank(a.name) - rank(b.name) })
+	return all
 }
 
 // placeholders are values for the inputs that a run has to be given.

@@ -118,11 +118,13 @@ const hidden = "[hidden]"
 // hiddenValues finds inputs of nodes that were copied from where secrets are hidden:
 // saved, they would take the place of the secret.
 func hiddenValues(p *spec.Pipeline) (problems schema.Problems) {
-	for _, n := range p.Nodes {
-		for _, inputs := range []map[string]any{n.Inputs, n.CyclicInputs} {
-			for _, input := range slices.Sorted(maps.Keys(inputs)) {
-				if strings.Contains(string(spec.AppendJSON(nil, inputs[input])), hidden) {
-					problems = append(problems, n.Problem(input, "node %s: %s holds %s, which was printed in place of a secret; write the secret as ${VARIABLE}", n.Name, input, hidden))
+	for sub := range p.All() {
+		for _, n := range sub.Nodes {
+			for _, inputs := range []map[string]any{n.Inputs, n.CyclicInputs} {
+				for _, input := range slices.Sorted(maps.Keys(inputs)) {
+					if strings.Contains(string(spec.AppendJSON(nil, inputs[input])), hidden) {
+						problems = append(problems, n.Problem(input, "node %s: %s holds %s, which was printed in place of a secret; write the secret as ${VARIABLE}", n.Name, input, hidden))
+					}
 				}
 			}
 		}
@@ -151,7 +153,7 @@ func (t *target) open(say, warn func(string)) (backend runner.Backend, release f
 	}
 	options := t.engine(t.file)
 	options.Log, options.Warn = say, warn
-	if cached := t.file.Run.Cache; t.asks && cached.Enabled {
+	if cached := t.file.Run.Cache; t.asks && cached.Enabled && options.Rehearse == nil {
 		cache, err := llm.OpenCache(t.file.CachePath(t.env), cached.TTL)
 		if err != nil {
 			return nil, nil, &exitError{exitResults, fmt.Errorf("%w; or set run.cache: false, or run.cache.path to another file", err)}
@@ -187,12 +189,22 @@ func severalNamed(name, taken string, others []string) string {
 	return fmt.Sprintf("there are %d pipelines named %s: the one that was changed last is taken, %s; the others are %s", 1+len(others), name, taken, strings.Join(others, ", "))
 }
 
-// written says what a save has written to the hosted platform; "": nothing.
+// written says what a save has written to the hosted platform, a line for each change
+// of the pipelines that the file's runs, and one for its own; "": nothing.
 func (t *target) written(saved runner.Saved) string {
-	if t.platform == nil || saved.Action != runner.Created && saved.Action != runner.Updated {
+	if t.platform == nil {
 		return ""
 	}
-	return fmt.Sprintf("pipeline %s: %s as %s", t.file.Pipeline.Name, saved.Action, saved.PipelineID)
+	var lines []string
+	for _, change := range saved.Changes {
+		if strings.HasPrefix(change, "pipeline ") {
+			lines = append(lines, oneLine(shownChange(change, t.file.Redactor)))
+		}
+	}
+	if saved.Action == runner.Created || saved.Action == runner.Updated {
+		lines = append(lines, fmt.Sprintf("pipeline %s: %s as %s", t.file.Pipeline.Name, saved.Action, saved.PipelineID))
+	}
+	return strings.Join(lines, "\n")
 }
 
 // saveError gives an error of a save its exit code: a saved pipeline that is not

@@ -93,6 +93,9 @@ func (c *cage) give(name, text string) {
 
 // start starts a command; --env-file is added.
 func (c *cage) start(args ...string) *process {
+	if args[0] == "run" {
+		args = append(args, "--allow-private-network")
+	}
 	return startProcess(c.t, c.dir, "", c.env, append(args, "--env-file", "env")...)
 }
 

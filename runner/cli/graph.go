@@ -1,8 +1,10 @@
 package cli
 
 import (
+	"cmp"
 	"fmt"
 	"io"
+	"slices"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -37,7 +39,8 @@ func newGraph(std streams) *cobra.Command {
 	return cmd
 }
 
-// mermaid draws nodes as boxes (inputs and outputs rounded, logic as rhombs)
+// mermaid draws nodes as boxes (inputs and outputs rounded, logic as rhombs, pipelines
+// with double sides)
 // and references as arrows; dotted ones are branches, which carry no data.
 func mermaid(p *spec.Pipeline) string {
 	var b strings.Builder
@@ -45,13 +48,15 @@ func mermaid(p *spec.Pipeline) string {
 	for _, n := range p.Nodes {
 		open, end := "[", "]"
 		switch n.Type {
+		case "pipeline":
+			open, end = "[[", "]]"
 		case "input", "output":
 			open, end = "([", "])"
 		case "condition", "ai_routing":
 			open, end = "{", "}"
 		}
 		// The prefix keeps names such as "end" from being taken for keywords.
-		fmt.Fprintf(&b, "    n_%s%s\"%s<br/><i>%s</i>\"%s\n", n.Name, open, n.Name, n.Type, end)
+		fmt.Fprintf(&b, "    n_%s%s\"%s<br/><i>%s</i>\"%s\n", n.Name, open, n.Name, inLabel.Replace(typeOf(n)), end)
 	}
 	for _, n := range p.Nodes {
 		drawn := map[string]bool{}
@@ -69,15 +74,21 @@ func mermaid(p *spec.Pipeline) string {
 	return b.String()
 }
 
+// inLabel keeps what a file or a pipeline is called from ending the label that it is in.
+var inLabel = strings.NewReplacer(`"`, "#quot;", "<", "#lt;", "#", "#35;", "\n", " ")
+
+// typeOf is the type of a node and, of one that runs a pipeline, which.
+func typeOf(n *spec.Node) string {
+	if n.Type != "pipeline" {
+		return n.Type
+	}
+	ref, err := n.PipelineRef()
+	if err != nil { // only the platform knows
+		return n.Type
+	}
+	return n.Type + " " + cmp.Or(ref.File, ref.Name, ref.ID)
+}
+
 func isPath(n *spec.Node, output string) bool {
-	t := schema.LookupNodeType(n.Type)
-	if t == nil {
-		return false
-	}
-	for _, o := range t.OutputsOf(n.Inputs) {
-		if o.Name == output {
-			return o.Type == "path"
-		}
-	}
-	return false
+	return slices.ContainsFunc(n.Outputs(), func(o schema.Output) bool { return o.Name == output && o.Type == "path" })
 }

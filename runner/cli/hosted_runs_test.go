@@ -262,9 +262,10 @@ func TestHostedRunsTerminate(t *testing.T) {
 	b.fails("d", http.StatusNotFound)
 	b.server.Fail(vectorshifttest.Terminate, 1, vectorshifttest.Failure{Status: http.StatusForbidden})
 	said := b.shows("a call fails", "a running, d unknown", exitBackend, "--terminate")
-	if !strings.Contains(said, "goes on: POST ") {
+	if !strings.Contains(said, "of item a may go on: POST ") {
 		t.Errorf("it said %s", said)
 	}
+	b.server.Fail(vectorshifttest.Terminate, 1, vectorshifttest.Failure{Status: http.StatusServiceUnavailable}) // which passes
 	b.shows("all that run", "a cancelled, d unknown", exitOK, "--terminate")
 	b.shows("one that the platform does not know is left to run", "d unknown", exitOK)
 

@@ -96,7 +96,7 @@ func (h *held) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 
 func (h *held) start(wrapper string, flags ...string) {
 	h.t.Helper()
-	h.process = startProcess(h.t, h.dir, wrapper, []string{"HOLD=" + h.server.URL}, append([]string{"run", "batch.yaml"}, flags...)...)
+	h.process = startProcess(h.t, h.dir, wrapper, []string{"HOLD=" + h.server.URL}, append([]string{"run", "batch.yaml", "--allow-private-network"}, flags...)...)
 }
 
 // underWay waits until so many more runs have been started.

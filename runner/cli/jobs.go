@@ -23,10 +23,12 @@ type job struct {
 	dated      bool   // it was
 	generation *runner.Generation
 	stream     *runner.ResultsFile // where results are not kept: standard output, a device
-	chosen     *chosen             // of these: the items that are asked for; nil: all
+	rehearsal  *runner.RehearsalFile
+	chosen     *chosen // of these: the items that are asked for; nil: all
 	look       look
 	noted      int // notes of the generation that were said
 	closed     bool
+	rehearsed  bool // not run in earnest
 	passed     *job // of an earlier date, of which nothing was left
 	againOnly  bool // of an earlier date that is complete, of which only what failed is run again
 }
@@ -93,6 +95,9 @@ func (o *runOptions) openJob(file *spec.File, j *job, others []*job, began time.
 	if err := o.checkPlace(file, j.path); err != nil {
 		return nil, &exitError{exitUsage, err}
 	}
+	if err := o.checkRehearsal(file, j); err != nil {
+		return nil, &exitError{exitUsage, err}
+	}
 	if err := o.checkSummary(file, append(others, j)); err != nil {
 		return nil, &exitError{exitUsage, err}
 	}
@@ -115,9 +120,13 @@ func (o *runOptions) newPlan(file *spec.File, b *spec.Batch, began time.Time, st
 		Stop:         file.Run.Stop,
 		Stdin:        std.in,
 		Redactor:     file.Redactor,
+		Rehearsal:    o.rehearse,
 	}
 	if o.concurrency > 0 {
 		plan.Concurrency = o.concurrency
+	}
+	if o.rehearsesPlatform() {
+		plan.Rate = o.platformRate
 	}
 	if file.Run.Deadline > 0 {
 		plan.Deadline = began.Add(file.Run.Deadline)
@@ -129,7 +138,7 @@ func (o *runOptions) newPlan(file *spec.File, b *spec.Batch, began time.Time, st
 // results go to.
 func (o *runOptions) openResults(file *spec.File, j *job, std streams) (err error) {
 	b := j.batch
-	if j.path == "-" || isDevice(j.path) {
+	if o.rehearse || j.path == "-" || isDevice(j.path) {
 		if o.retries {
 			return &exitError{exitUsage, fmt.Errorf("--retry-failed needs the results of batch %s, which go to %s and are not kept", b.Name, j.path)}
 		}
@@ -141,7 +150,12 @@ func (o *runOptions) openResults(file *spec.File, j *job, std streams) (err erro
 		if o.planning {
 			return nil
 		}
-		if j.stream, err = openStream(j.path, std); err != nil {
+		if o.rehearse && j.path != "-" && !isDevice(j.path) {
+			j.rehearsal, err = runner.OpenRehearsal(j.path)
+		} else {
+			j.stream, err = openStream(j.path, std)
+		}
+		if err != nil {
 			return exitFor(err)
 		}
 		return nil
@@ -209,6 +223,8 @@ func (j *job) close(whole bool) error {
 	switch {
 	case j.generation != nil:
 		return j.generation.Close(whole)
+	case j.rehearsal != nil:
+		return j.rehearsal.Close()
 	case j.stream != nil:
 		return j.stream.Close()
 	}

@@ -2,6 +2,7 @@ package cli
 
 import (
 	"cmp"
+	"errors"
 	"fmt"
 	"path/filepath"
 	"slices"
@@ -11,6 +12,7 @@ import (
 
 	"nightshift/runner/engine"
 	"nightshift/runner/engine/llm"
+	"nightshift/runner/engine/script"
 	"nightshift/schema"
 	"nightshift/spec"
 )
@@ -19,13 +21,42 @@ import (
 type fileOptions struct {
 	envFiles []string
 	sets     []string
+	backend  string
+	rehearse bool // nobody is asked, and nothing is paid
+
+	privateNetwork bool // nodes may call private addresses
 
 	env spec.Environment // of the file that was read last: the process's, then the files'
+
+	scripts *script.Pool // of all engines of this command: that which checks starts the workers that run
 }
 
 func (o *fileOptions) flags(cmd *cobra.Command) {
 	cmd.Flags().StringArrayVar(&o.envFiles, "env-file", nil, "read variables from a `file` of NAME=value lines; the environment comes first")
 	cmd.Flags().StringArrayVar(&o.sets, "set", nil, "put a value into the batch file, as `path=value` (run.concurrency=4)")
+	cmd.Flags().StringVar(&o.backend, "backend", "", "take the batch file as one for this `backend`, whatever it says: "+strings.Join(backends, ", "))
+	_ = cmd.RegisterFlagCompletionFunc("backend", cobra.FixedCompletions(backends, cobra.ShellCompDirectiveNoFileComp)) // of a flag that is there
+}
+
+// nodeFlags are those of commands that run nodes in this process.
+func (o *fileOptions) nodeFlags(cmd *cobra.Command) {
+	cmd.Flags().BoolVar(&o.privateNetwork, "allow-private-network", false, "let api and url_loader nodes call loopback, link-local and private addresses")
+}
+
+// backends are the names that a batch file may have for one.
+var backends = []string{"local", "vectorshift", "temporal"}
+
+// values are those that flags put into the batch file.
+func (o *fileOptions) values() ([]string, error) {
+	switch {
+	case o.backend == "":
+		return o.sets, nil
+	case !slices.Contains(backends, o.backend):
+		return nil, &exitError{exitUsage, fmt.Errorf("--backend: there is no backend %q%s", o.backend, cmp.Or(schema.DidYouMean(o.backend, backends), "; there are "+strings.Join(backends, ", ")))}
+	case slices.ContainsFunc(o.sets, func(set string) bool { return strings.HasPrefix(set, "run.backend=") }):
+		return nil, &exitError{exitUsage, errors.New("--backend and --set run.backend=... say the same; one must go")}
+	}
+	return append([]string{"run.backend=" + o.backend}, o.sets...), nil
 }
 
 // load reads a batch file and checks it for its backend. Warnings go to warn;
@@ -50,7 +81,25 @@ func (o *fileOptions) load(path string, std streams, warn func(schema.Problems))
 
 // engine is what the embedded engine works with for a batch file.
 func (o *fileOptions) engine(file *spec.File) engine.Options {
-	return engine.Options{Env: o.env, Dir: filepath.Dir(file.Path), Prices: file.Run.Prices, RequestsPerMinute: file.Run.Rate.RequestsPerMinute, Redactor: file.Redactor}
+	options := engine.Options{Env: o.env, Dir: filepath.Dir(file.Path), Files: o.fileArea(file), Prices: file.Run.Prices, RequestsPerMinute: file.Run.Rate.RequestsPerMinute, Redactor: file.Redactor}
+	options.AllowPrivateNetwork = o.privateNetwork
+	if o.scripts == nil {
+		o.scripts = script.NewPool(script.Options{})
+	}
+	options.Scripts = o.scripts
+	if o.rehearse {
+		options.Rehearse = &file.Rehearse
+	}
+	return options
+}
+
+// fileArea is the folder of stored files: what NIGHTSHIFT_FILES names, else `files`
+// beside the batch file.
+func (o *fileOptions) fileArea(file *spec.File) string {
+	if dir, _ := o.env("NIGHTSHIFT_FILES"); dir != "" {
+		return dir
+	}
+	return filepath.Join(filepath.Dir(file.Path), "files")
 }
 
 // read reads a batch file; whether its backend can run it is not looked at.
@@ -62,7 +111,11 @@ func (o *fileOptions) read(path string, std streams) (*spec.File, schema.Problem
 	o.env = env
 	keys := llm.New(llm.Options{Env: o.env}).Keys()
 	std.err.redact = std.err.redact.WithKeys(keys)
-	file, problems := spec.Load(path, spec.Options{Env: o.env, Set: o.sets})
+	sets, err := o.values()
+	if err != nil {
+		return nil, nil, err
+	}
+	file, problems := spec.Load(path, spec.Options{Env: o.env, Set: sets})
 	if file != nil {
 		file.Redactor = file.Redactor.WithKeys(keys) // also those that the file does not list, or use
 		std.err.redact = file.Redactor

@@ -14,11 +14,13 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"nightshift/runner/engine/script"
 	"nightshift/schema"
 )
 
 // Main runs the command line of the process and gives its exit code.
 func Main() int {
+	script.Worker() // before anything is done that costs a process time
 	std := streams{os.Stdin, os.Stdout, &console{w: os.Stderr}}
 	log.SetFlags(0)
 	log.SetOutput(std.err) // of libraries, which know of no secrets

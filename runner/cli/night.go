@@ -96,6 +96,9 @@ func (n *night) batch(ctx context.Context, j *job) (code int, err error) {
 	if summary.Began() && !n.quiet && n.logFormat == "" {
 		fmt.Fprintln(n.std.err, summary)
 	}
+	if n.rehearse && summary.Began() {
+		n.notice(n.std, foretold(j, summary, outcome))
+	}
 	return n.judge(ctx, j, outcome, summary.Tally(), err)
 }
 
@@ -113,7 +116,10 @@ func (n *night) judge(ctx context.Context, j *job, outcome runner.Outcome, tally
 	failed := tally.NotSucceeded() - j.plan.GoneFailed // which nobody can mend
 	code := codeOf(outcome, failed, err, interruptCode(ctx))
 	if outcome.Cause != nil && err == nil {
-		err = fmt.Errorf("batch %s: all runs failed alike, so no more are started: %w; %s", j.batch.Name, outcome.Cause, whatToMend[outcome.Stopped])
+		err = fmt.Errorf("batch %s: all runs failed alike, so no more are started: %w", j.batch.Name, outcome.Cause)
+		if !n.rehearse || outcome.Stopped == runner.AllAlike { // nobody was asked
+			err = fmt.Errorf("%w; %s", err, whatToMend[outcome.Stopped])
+		}
 	}
 	complete = complete || j.generation != nil && j.generation.Whole()
 	if today := n.began.Format(dateForm); complete && j.dated && j.date != today {
@@ -151,6 +157,9 @@ func (n *night) start(ctx context.Context, j *job, summary *runner.Summary) (out
 
 // open opens the results for writing.
 func (n *night) open(j *job) (runner.Recorder, error) {
+	if j.rehearsal != nil {
+		return j.rehearsal, j.rehearsal.Begin()
+	}
 	if j.generation == nil {
 		return j.stream, nil
 	}

@@ -1,8 +1,10 @@
 package cli
 
 import (
+	"cmp"
 	"fmt"
 	"io"
+	"slices"
 	"strings"
 	"text/tabwriter"
 
@@ -14,7 +16,8 @@ import (
 )
 
 func newNodes(std streams) *cobra.Command {
-	return &cobra.Command{
+	var types bool
+	cmd := &cobra.Command{
 		Use:   "nodes [TYPE]",
 		Short: "list the node types, or say what one takes and gives",
 		Args:  cobra.MaximumNArgs(1),
@@ -22,6 +25,9 @@ func newNodes(std streams) *cobra.Command {
 			return schema.NodeTypes(), cobra.ShellCompDirectiveNoFileComp
 		},
 		RunE: func(_ *cobra.Command, args []string) error {
+			if types {
+				return listCoercions(std.out)
+			}
 			if len(args) == 0 {
 				return listNodes(std.out)
 			}
@@ -32,6 +38,17 @@ func newNodes(std streams) *cobra.Command {
 			return describeNode(std.out, t)
 		},
 	}
+	cmd.Flags().BoolVar(&types, "types", false, "say what is taken where another type is wanted")
+	return cmd
+}
+
+func listCoercions(out io.Writer) error {
+	table := tabwriter.NewWriter(out, 0, 4, 2, ' ', 0)
+	fmt.Fprintln(table, "FROM\tTO\tHOW")
+	for _, c := range spec.Coercions() {
+		fmt.Fprintf(table, "%s\t%s\t%s\n", strings.Join(c.From, ", "), strings.Join(c.To, ", "), c.Why)
+	}
+	return table.Flush()
 }
 
 func listNodes(out io.Writer) error {
@@ -48,13 +65,23 @@ func yesNo(b bool) string {
 	if b {
 		return "yes"
 	}
-	return "not yet"
+	return "no"
 }
 
 func describeNode(out io.Writer, t *schema.NodeType) error {
 	fmt.Fprintf(out, "%s: %s\n", t.Name, t.Summary)
 	if !engine.Runs(t.Name) {
-		fmt.Fprintln(out, "Not run by backend local yet.")
+		fmt.Fprintf(out, "Not run by backend local: %s.\n", cmp.Or(t.Instead, "the engine does not know it"))
+	}
+	if t.NoBatch == "" {
+		fmt.Fprintln(out, "With execution_mode: batch it runs once for each element of its list inputs, and its outputs are lists.")
+	} else {
+		fmt.Fprintf(out, "It has no batch mode: %s.\n", t.NoBatch)
+	}
+	if t.Element != "" {
+		fmt.Fprintf(out, "T is the type that %s names.\n", t.Element)
+	} else if generic(t) {
+		fmt.Fprintln(out, "T is the type that the input type names; where it is left out, elements are not checked.")
 	}
 	fmt.Fprintln(out, "\nInputs")
 	table := tabwriter.NewWriter(out, 0, 4, 2, ' ', 0)
@@ -88,6 +115,11 @@ func describeNode(out io.Writer, t *schema.NodeType) error {
 		fmt.Fprintf(out, "  %s\n", note)
 	}
 	return nil
+}
+
+// generic tells whether an input is of a type with T in it.
+func generic(t *schema.NodeType) bool {
+	return slices.ContainsFunc(t.Inputs, func(f schema.Field) bool { return strings.Trim(f.Type, "vec<>") == "T" })
 }
 
 func describeField(f schema.Field) string {

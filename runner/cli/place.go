@@ -5,9 +5,11 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"regexp"
 	"slices"
 	"strings"
 	"time"
+	"unicode/utf8"
 
 	"nightshift/runner"
 	"nightshift/spec"
@@ -18,7 +20,7 @@ import (
 // today's.
 func (o *runOptions) place(file *spec.File, b *spec.Batch, now time.Time) (*job, error) {
 	j := o.placeAt(file, b, now.Format(dateForm))
-	if j.dated && !o.fresh {
+	if j.dated && !o.fresh && !o.rehearse {
 		if err := o.placeDated(file, b, j); err != nil {
 			return nil, &exitError{exitUsage, err}
 		}
@@ -31,6 +33,9 @@ func (o *runOptions) placeAt(file *spec.File, b *spec.Batch, date string) *job {
 	j := &job{batch: b, date: date, path: o.resultsPath(file, b, date), pattern: o.resultsPath(file, b, datePlaceholder)}
 	if j.dated = j.pattern != j.path; j.path == "/dev/stdout" {
 		j.path = "-"
+	}
+	if j.rehearsed = o.rehearse; o.rehearse && o.output == "" {
+		j.path = rehearsalPath(j.path)
 	}
 	return j
 }
@@ -97,6 +102,9 @@ func (o *runOptions) checkSummary(file *spec.File, jobs []*job) error {
 		places = append(places, o.placeAt(file, b, time.Now().Format(dateForm)))
 	}
 	taken := append(file.Reads(), o.envFiles...)
+	if o.rehearse {
+		taken = append(taken, o.realPlaces(file)...)
+	}
 	for _, j := range places {
 		if j.path != "-" {
 			taken = append(taken, j.path, j.path+".journal", j.path+".retry", j.path+".lock")
@@ -114,12 +122,13 @@ func (o *runOptions) checkSummary(file *spec.File, jobs []*job) error {
 	return nil
 }
 
-// samePath gives the path among others that is the same file as one, or "".
+// samePath gives the path among others that is the same file as one, or "". Links are
+// followed, whether files are there or not; {{ date }} in another stands for any date.
 func samePath(path string, others []string) string {
-	whole, _ := filepath.Abs(path)
+	whole := followed(path)
 	info, err := os.Stat(path)
 	for _, other := range others {
-		if otherWhole, _ := filepath.Abs(other); otherWhole == whole {
+		if fillsDate(followed(other), whole) {
 			return other
 		}
 		if otherInfo, otherErr := os.Stat(other); err == nil && otherErr == nil && os.SameFile(info, otherInfo) {
@@ -127,6 +136,56 @@ func samePath(path string, others []string) string {
 		}
 	}
 	return ""
+}
+
+// followed is the whole path of what a path leads to, where something is there and
+// where not.
+func followed(path string) string {
+	if !filepath.IsAbs(path) {
+		dir, err := os.Getwd()
+		if err != nil {
+			return filepath.Clean(path)
+		}
+		path = dir + string(filepath.Separator) + path // not cleaned: link/.. is not here
+	}
+	at, links := rootOf(path), 0
+	for rest := parts(path); len(rest) > 0; {
+		part := rest[0]
+		if rest = rest[1:]; part == ".." {
+			at = filepath.Dir(at)
+			continue
+		}
+		at = filepath.Join(at, part)
+		target, err := os.Readlink(at)
+		if err != nil || links == mostLinks {
+			continue
+		}
+		links++
+		if at = filepath.Dir(at); filepath.IsAbs(target) {
+			at = rootOf(target)
+		}
+		rest = append(parts(target), rest...)
+	}
+	return at
+}
+
+// mostLinks is how many links are followed: they may go round.
+const mostLinks = 40
+
+func rootOf(path string) string { return filepath.VolumeName(path) + string(filepath.Separator) }
+
+func parts(path string) []string {
+	return strings.FieldsFunc(path[len(filepath.VolumeName(path)):], func(r rune) bool { return r < utf8.RuneSelf && os.IsPathSeparator(uint8(r)) })
+}
+
+// fillsDate tells whether a path is what a pattern becomes with some date.
+func fillsDate(pattern, path string) bool {
+	if !strings.Contains(pattern, datePlaceholder) {
+		return pattern == path
+	}
+	const anyDate = `\d{4}-\d{2}-\d{2}`
+	written := strings.ReplaceAll(regexp.QuoteMeta(pattern), regexp.QuoteMeta(datePlaceholder), anyDate)
+	return regexp.MustCompile("^" + written + "$").MatchString(path)
 }
 
 // openStream opens what results go to where they are not kept: standard output,

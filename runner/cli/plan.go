@@ -125,19 +125,26 @@ func planPipeline(b *strings.Builder, file *spec.File, saved runner.Saved) {
 		return
 	}
 	levels, _ := p.Levels()
+	and, then := "", "then it is of "
 	switch saved.Action {
 	case "":
-		fmt.Fprintf(b, "save pipeline %s: ", p.Name)
+		fmt.Fprintf(b, "save pipeline %s", p.Name)
 	case runner.Created:
-		fmt.Fprintf(b, "create pipeline %s: ", p.Name)
+		fmt.Fprintf(b, "create pipeline %s", p.Name)
 	case runner.Updated:
-		fmt.Fprintf(b, "update pipeline %s (%s):\n", p.Name, saved.PipelineID)
+		fmt.Fprintf(b, "update pipeline %s (%s)", p.Name, saved.PipelineID)
+	case runner.Unchanged:
+		fmt.Fprintf(b, "leave pipeline %s (%s) as it is saved", p.Name, saved.PipelineID)
+		and, then = ", but not all that it runs", "it is of "
+	}
+	if saved.Changes == nil {
+		b.WriteString(": ")
+	} else {
+		b.WriteString(and + ":\n")
 		for _, change := range saved.Changes {
 			fmt.Fprintf(b, "  %s\n", oneLine(shownChange(change, file.Redactor)))
 		}
-		b.WriteString("then it is of ")
-	case runner.Unchanged:
-		fmt.Fprintf(b, "leave pipeline %s (%s) as it is saved: ", p.Name, saved.PipelineID)
+		b.WriteString(then)
 	}
 	fmt.Fprintf(b, "%d nodes, run in this order\n", len(p.Nodes))
 	table := tabwriter.NewWriter(b, 0, 4, 2, ' ', 0)
@@ -147,7 +154,7 @@ func planPipeline(b *strings.Builder, file *spec.File, saved runner.Saved) {
 			if sources := n.Sources(); sources != nil {
 				needs = "after " + strings.Join(sources, ", ")
 			}
-			fmt.Fprintf(table, "  %d\t%s\t%s\t%s\n", i+1, n.Name, n.Type, needs)
+			fmt.Fprintf(table, "  %d\t%s\t%s\t%s\n", i+1, n.Name, typeOf(n), needs)
 		}
 	}
 	_ = table.Flush() // to a strings.Builder, which does not fail

@@ -11,6 +11,7 @@ import (
 
 	"nightshift/runner"
 	"nightshift/schema"
+	"nightshift/spec"
 )
 
 // progressEvery is how often a line of progress is said where there is no terminal.
@@ -34,8 +35,10 @@ type runOptions struct {
 	onInterrupt    string
 	fsync          string
 	quiet          bool
-	planning       bool // nothing is going to be run
-	retries        bool // retryFailed was given
+	rehearsedFor   string // the file's own backend, in the place of which the engine rehearses
+	platformRate   int    // calls of the platform per minute that a rehearsal keeps to, if that is it; 0: any number
+	planning       bool   // nothing is going to be run
+	retries        bool   // retryFailed was given
 	retriedClasses []string
 }
 
@@ -60,7 +63,8 @@ writes these results · 6 results cannot be written · 130 and 143 interrupted. 
 judge all of the results, also those that were there already.`,
 		Example: `  nightshift run batch.yaml                            run what has not ended yet
   nightshift run batch.yaml --retry-failed=timed_out   run again what took too long
-  nightshift run batch.yaml --fresh                    move the results aside, and run everything`,
+  nightshift run batch.yaml --fresh                    move the results aside, and run everything
+  nightshift run batch.yaml --rehearse                 see how long it takes, without asking anybody`,
 		Args: func(cmd *cobra.Command, args []string) error {
 			if len(args) > 1 && o.retryFailed == allClasses {
 				return fmt.Errorf("too many arguments; classes are written as in --retry-failed=timed_out,connection")
@@ -77,8 +81,10 @@ judge all of the results, also those that were there already.`,
 	}
 	o.flags(cmd)
 	o.whichFlags(cmd)
+	o.nodeFlags(cmd)
 	cmd.Flags().StringVar(&o.summary, "summary", "", "write the summary to this `path`, instead of summary.json beside the results")
 	cmd.Flags().IntVar(&o.concurrency, "concurrency", 0, "`n` runs in flight at once")
+	cmd.Flags().BoolVar(&o.rehearse, "rehearse", false, "ask nobody and pay nothing: imitate calls of models and addresses, as rehearse in the file says, to see how long the batch takes")
 	cmd.Flags().StringVar(&o.onInterrupt, "on-interrupt", onInterruptDrain, "what the first Ctrl-C does to runs that are under way: `drain`, terminate or detach")
 	cmd.Flags().StringVar(&o.fsync, "fsync", string(runner.FsyncGroup), "force results onto the disk: `group` (all the time, many at once), each (before one counts) or off (at the end)")
 	cmd.Flags().BoolVarP(&o.quiet, "quiet", "q", false, "say nothing but errors")
@@ -115,6 +121,9 @@ func (o *runOptions) validate(cmd *cobra.Command) error {
 	case o.quiet && o.logFormat != "":
 		return fmt.Errorf("--quiet and --log-format exclude each other; --log-level error logs next to nothing")
 	}
+	if err := o.validateRehearsal(cmd); err != nil {
+		return err
+	}
 	return o.validateLog()
 }
 
@@ -138,6 +147,9 @@ func (o *runOptions) validateWhich(cmd *cobra.Command) error {
 
 func (o *runOptions) run(ctx context.Context, path string, std streams) error {
 	began := time.Now()
+	if err := o.rehearseLocally(path, std); err != nil {
+		return err
+	}
 	file, err := o.load(path, std, func(warnings schema.Problems) { o.notice(std, warnings.Error()) })
 	if err != nil {
 		return err
@@ -145,6 +157,12 @@ func (o *runOptions) run(ctx context.Context, path string, std streams) error {
 	picked, err := batches(file, o.batches)
 	if err != nil {
 		return err
+	}
+	if o.rehearsesPlatform() {
+		file.Run.Rate = spec.Rate{} // which is not one of models there
+	}
+	if o.rehearse {
+		o.notice(std, o.assumed(file))
 	}
 	target, err := o.ready(file, variants(file, picked), o.logger(std), std)
 	if err != nil {
@@ -173,6 +191,9 @@ func (o *runOptions) run(ctx context.Context, path string, std streams) error {
 		return err
 	}
 	defer release()
+	if o.rehearsesPlatform() {
+		backend = newPolled(backend)
+	}
 	var saved runner.Saved
 	if slices.ContainsFunc(jobs, func(j *job) bool { return !j.nothingToDo() }) {
 		if saved, err = save(ctx, backend, file, runner.SaveOptions{}, notice, say); err != nil {

@@ -133,12 +133,13 @@ func (o *runsOptions) tellDoubted(found []*begunBatch, std streams) {
 // endRuns terminates the runs that are running, and notes it in their journals: an item
 // that is there is to be run again.
 func endRuns(ctx context.Context, client *vectorshift.Client, perMinute int, found []*begunBatch) error {
+	backend := vectorshift.NewBackend(client, "")
 	err := each(ctx, perMinute, found, func(b *begunBatch, r *begunRun) error {
 		if r.status != runner.Running || b.held == nil {
 			return nil
 		}
-		if err := r.handle(client).Terminate(ctx); err != nil && !isUnknown(err) {
-			return fmt.Errorf("run %s/%s goes on: %w", r.Handle.PipelineID, r.Handle.TaskID, err)
+		if err := r.End(ctx, backend); err != nil {
+			return err
 		}
 		r.status, r.word = runner.Cancelled, nil
 		if r.orphan == true {

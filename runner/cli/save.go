@@ -9,6 +9,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"nightshift/runner"
 	"nightshift/runner/vectorshift"
 	"nightshift/spec"
 )
@@ -30,8 +31,10 @@ func newSave(std streams) *cobra.Command {
 		Use:   "save FILE",
 		Short: "save the pipeline of a file to the hosted platform",
 		Long: `Save creates the pipeline that a batch file declares, or updates the one of its name
-where that differs; what is written is told. It prints one JSON object: pipeline_id,
-name, action (created, updated, unchanged) and branch_id.
+where that differs, and before it the pipelines from files that its nodes run; what is
+written is told. It prints one JSON object: pipeline_id, name, action (created, updated,
+unchanged), branch_id and, where nodes run pipelines from files, subs: pipeline_id, name
+and action of each. The outer action is unchanged only where nothing at all was written.
 
 Exit codes: 0 · 2 wrong usage or an invalid batch file · 4 platform unreachable, or it
 refused.`,
@@ -85,7 +88,18 @@ func (o *saveOptions) save(ctx context.Context, file *spec.File, std streams) er
 	for _, note := range p.Notes {
 		o.say(std, oneLine(note))
 	}
-	return printObject(std, "pipeline_id", p.ID, "name", cmp.Or(p.Name, file.Pipeline.Name), "action", string(action), "branch_id", orNull(p.BranchID))
+	var subs []any
+	for _, sub := range p.Subs {
+		subs = append(subs, map[string]any{"pipeline_id": sub.ID, "name": sub.Name, "action": string(sub.Action)})
+		if action == runner.Unchanged && sub.Action != runner.Unchanged {
+			action = runner.Updated
+		}
+	}
+	members := []any{"pipeline_id", p.ID, "name", cmp.Or(p.Name, file.Pipeline.Name), "action", string(action), "branch_id", orNull(p.BranchID)}
+	if subs != nil {
+		members = append(members, "subs", subs)
+	}
+	return printObject(std, members...)
 }
 
 // shownChange is a line about a change in which no secret can be read: where a new

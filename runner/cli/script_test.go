@@ -3,6 +3,7 @@ package cli
 import (
 	"bytes"
 	"io/fs"
+	"net/http"
 	"net/http/httptest"
 	"os"
 	"path/filepath"
@@ -12,6 +13,7 @@ import (
 
 	"github.com/rogpeppe/go-internal/testscript"
 
+	"nightshift/runner/engine/script"
 	"nightshift/schema"
 	"nightshift/spec"
 )
@@ -19,6 +21,7 @@ import (
 // TestMain lets scripts, and tests that start this binary with asCommand set,
 // run the real command as a process of its own.
 func TestMain(m *testing.M) {
+	script.Worker()
 	if os.Getenv(asCommand) != "" {
 		os.Exit(Main())
 	}
@@ -38,6 +41,7 @@ const noExitSleep = "atexit_sleep_ms=0"
 //	exits CODE COMMAND...      the command must exit with exactly that code
 //	results FILE N [STATUS]    N lines, all of the schema's form, with that status
 //	example NAME               copies a folder or file of the examples to the script's own
+//	pages FOLDER               starts a web server of a folder; $PAGES is its address
 //	model                      starts a server that answers like a provider; $MODEL is its address
 //	asked N                    it was asked N times since this was last looked at
 //	platform [guide] [max=N]   starts a hosted platform, with the words and keys of the guide, or a
@@ -67,6 +71,7 @@ func TestScripts(t *testing.T) {
 			"results": checkResults,
 			"exits":   exits,
 			"example": copyExample,
+			"pages":   startPages,
 			"model":   startModel,
 			"asked":   asked,
 
@@ -148,6 +153,15 @@ func copyExample(ts *testscript.TestScript, neg bool, args []string) {
 	ts.Check(copyWithoutResults(ts.MkAbs(args[0]), from))
 }
 
+func startPages(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) != 1 {
+		ts.Fatalf("usage: pages FOLDER")
+	}
+	server := httptest.NewServer(http.FileServer(http.Dir(ts.MkAbs(args[0]))))
+	ts.Defer(server.Close)
+	ts.Setenv("PAGES", server.URL)
+}
+
 // models are the servers of scripts, by the script's folder.
 var models sync.Map
 
@@ -175,13 +189,13 @@ func asked(ts *testscript.TestScript, neg bool, args []string) {
 }
 
 // copyWithoutResults copies a folder of the examples; who has tried them has
-// results in it.
+// results and stored files in it.
 func copyWithoutResults(to, from string) error {
 	if err := os.CopyFS(to, os.DirFS(from)); err != nil {
 		return err
 	}
 	return filepath.WalkDir(to, func(path string, entry fs.DirEntry, err error) error {
-		if err == nil && entry.IsDir() && entry.Name() == "results" {
+		if err == nil && entry.IsDir() && (entry.Name() == "results" || entry.Name() == "files") {
 			if err := os.RemoveAll(path); err != nil {
 				return err
 			}

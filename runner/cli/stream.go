@@ -52,6 +52,7 @@ interrupted.`,
 	o.flags(cmd)
 	o.logFlags(cmd)
 	o.inputFlags(cmd)
+	o.nodeFlags(cmd)
 	cmd.Flags().BoolVar(&o.json, "json", false, "write JSON lines also to a terminal")
 	cmd.Flags().BoolVar(&o.fresh, "fresh", false, "ask models also where an answer was kept")
 	return cmd

@@ -20,9 +20,10 @@ type summaries struct {
 
 // summaryFile is one summary.json.
 type summaryFile struct {
-	ExitCode int            `json:"exit_code"`
-	Reason   string         `json:"exit_reason"`
-	Batches  []batchSummary `json:"batches"`
+	ExitCode  int            `json:"exit_code"`
+	Reason    string         `json:"exit_reason"`
+	Rehearsal bool           `json:"rehearsal,omitzero"` // nothing was asked of anybody
+	Batches   []batchSummary `json:"batches"`
 }
 
 // batchSummary is about one batch. The figures are those of all of its results,
@@ -46,7 +47,11 @@ func (j *job) summaryPath(given string) string {
 	case j.path == "-" || isDevice(j.path):
 		return ""
 	}
-	return filepath.Join(filepath.Dir(j.path), "summary.json")
+	name := "summary.json"
+	if j.rehearsed {
+		name = rehearsalPath(name)
+	}
+	return filepath.Join(filepath.Dir(j.path), name)
 }
 
 // add writes a batch into the summary that it belongs to.
@@ -60,7 +65,7 @@ func (r *summaries) add(j *job, figures runner.Figures, complete bool, code int,
 	}
 	s := r.written[path]
 	if s == nil {
-		s = &summaryFile{}
+		s = &summaryFile{Rehearsal: j.rehearsed}
 		r.written[path] = s
 	}
 	hide := j.plan.Redactor

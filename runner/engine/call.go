@@ -15,17 +15,20 @@ import (
 
 // call is one execution of a node. It is the node's only way to the run.
 type call struct {
-	ctx   context.Context
-	get   func(*spec.Ref) any
-	run   *run
-	node  *node         // of a blocking node
-	usage *runner.Usage // of a blocking node: what the models that it asked took
+	ctx     context.Context
+	get     func(*spec.Ref) any
+	run     *run
+	node    *node
+	own     []any         // its outputs
+	kept    []any         // its memos
+	element bool          // of a list, in batch mode
+	usage   *runner.Usage // of a blocking node: what the models that it asked took
 }
 
 // set gives an output its value; slot -1 is an output that nobody can refer to.
 func (c *call) set(slot int, v any) {
 	if slot >= 0 {
-		c.run.values[slot] = v
+		c.own[slot-c.node.first] = v
 	}
 }
 

@@ -4,7 +4,6 @@ import (
 	"sync"
 
 	"nightshift/runner"
-	"nightshift/schema"
 	"nightshift/spec"
 )
 
@@ -16,15 +15,15 @@ type told struct {
 
 // wireChunks finds what of the nodes is told to those who watch a run, and
 // which output nodes give on the answer of a model while it comes in.
-func (g *program) wireChunks(nodes []*spec.Node, slots map[[2]string]slotInfo, index map[string]int) {
-	for i, n := range nodes {
-		t := schema.LookupNodeType(n.Type)
-		if n.Type == "input" || t == nil {
+func (c *compiler) wireChunks() {
+	for i, n := range c.order {
+		if n.Type == "input" {
 			continue // a watcher knows what it put in
 		}
-		for _, o := range t.OutputsOf(n.Inputs) {
+		for _, o := range n.Outputs() {
 			if o.Type != "path" {
-				g.nodes[i].tells = append(g.nodes[i].tells, told{n.Name + "." + o.Name, slots[[2]string{n.Name, o.Name}].slot})
+				made := c.program.nodes[i]
+				made.tells = append(made.tells, told{n.Name + "." + o.Name, c.slots[[2]string{n.Name, o.Name}].slot})
 			}
 		}
 		if n.Type != "output" || n.Inputs["output_type"] != "stream<string>" {
@@ -32,7 +31,7 @@ func (g *program) wireChunks(nodes []*spec.Node, slots map[[2]string]slotInfo, i
 		}
 		ref, whole := spec.ParseTemplate(n.Inputs["value"]).Whole()
 		if whole && (ref.Output == "response" || ref.Output == "response_deltas") && len(n.Sources()) == 1 { // with no branch to wait for
-			from := g.nodes[index[ref.Node]]
+			from := c.program.nodes[c.index[ref.Node]]
 			from.relays = append(from.relays, n.Name)
 		}
 	}

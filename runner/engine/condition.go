@@ -28,20 +28,26 @@ type clause struct {
 func compileCondition(s *setup) step {
 	var groups []group
 	var outs []int
+	var paths []string
 	written, _ := s.spec.Inputs["conditions"].([]any)
-	if _, reference := s.spec.Inputs["conditions"].(string); reference {
+	_, reference := s.spec.Inputs["conditions"].(string)
+	if reference {
 		s.refuse("conditions", "conditions must be written out: they decide which outputs the node has")
 	}
 	for i, v := range written {
+		paths = append(paths, fmt.Sprintf("path_%d", i))
 		g, err := s.group(v)
 		if err != nil {
 			s.refuse("conditions", "conditions[%d]: %v", i, err)
 			continue
 		}
 		groups = append(groups, g)
-		outs = append(outs, s.out(fmt.Sprintf("path_%d", i)))
+		outs = append(outs, s.out(paths[i]))
 	}
 	otherwise := s.out("path_else")
+	if !reference {
+		s.refuseOtherPaths(append(paths, "path_else"))
+	}
 	return func(c *call) error {
 		chosen := otherwise
 		for i, g := range groups {

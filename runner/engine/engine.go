@@ -13,6 +13,7 @@ import (
 
 	"nightshift/runner"
 	"nightshift/runner/engine/llm"
+	"nightshift/runner/engine/script"
 	"nightshift/spec"
 )
 
@@ -27,12 +28,14 @@ const keptVariants = 64
 // Engine is a runner.Backend that tells when runs end, goes on with suspended
 // ones, and streams. Nothing of it outlives the process.
 type Engine struct {
-	http   *http.Client
-	models *llm.Client
-	prices *llm.PriceList
-	dir    string
-	nonce  string
-	log    func(message string)
+	http    *http.Client
+	models  *llm.Client
+	prices  *llm.PriceList
+	scripts *script.Pool
+	dir     string
+	area    fileArea
+	nonce   string
+	log     func(message string)
 
 	mu        sync.Mutex
 	pipelines map[string]*saved // by id
@@ -59,14 +62,19 @@ var (
 // Options are what an engine works with.
 type Options struct {
 	Env    func(name string) (string, bool) // variables, for keys and addresses of models; nil: the process's
-	Dir    string                           // folder that paths of images are relative to; "": no files are read
+	Dir    string                           // folder that paths of files are relative to; "": no files are read
 	Cache  *llm.Cache                       // answers of models that are kept; nil: none are
 	Prices map[string]spec.Price            // of models, beside those that are known
 	Log    func(message string)             // takes what is worth a line, and the stacks of panics; nil: nobody
 	Warn   func(message string)             // takes what will cost something; nil: as Log
 
+	Scripts           *script.Pool   // runs code; nil: one of this engine's own
 	Redactor          *spec.Redactor // answers of models that hold what it hides are not kept; nil: all are
 	RequestsPerMinute int            // calls of all models together; 0: any number
+
+	Files               string         // folder that files are stored in, and looked up by name; "": there is none
+	AllowPrivateNetwork bool           // api and url_loader nodes may call loopback, link-local and private addresses
+	Rehearse            *spec.Rehearse // models and addresses are not asked but imitated so; nil: they are asked
 }
 
 // New makes an engine without pipelines.
@@ -76,12 +84,23 @@ func New(o Options) *Engine {
 	if o.Log == nil {
 		o.Log = func(string) {}
 	}
+	if o.Scripts == nil {
+		o.Scripts = script.NewPool(script.Options{})
+	}
+	web := newHTTPClient(o)
+	var rehearsal *llm.Rehearsal
+	if o.Rehearse != nil {
+		rehearsal = llm.NewRehearsal(*o.Rehearse)
+		web.Transport = imitatedWeb{rehearsal, o.Redactor}
+	}
 	return &Engine{
 		log:       o.Log,
-		http:      newHTTPClient(),
-		models:    llm.New(llm.Options{Env: o.Env, Cache: o.Cache, Log: o.Log, Warn: o.Warn, Redactor: o.Redactor, RequestsPerMinute: o.RequestsPerMinute}),
+		http:      web,
+		models:    llm.New(llm.Options{Env: o.Env, Cache: o.Cache, Log: o.Log, Warn: o.Warn, Redactor: o.Redactor, RequestsPerMinute: o.RequestsPerMinute, Rehearsal: rehearsal}),
 		prices:    llm.NewPriceList(o.Prices),
+		scripts:   o.Scripts,
 		dir:       o.Dir,
+		area:      newFileArea(o),
 		nonce:     hex.EncodeToString(nonce[:]),
 		pipelines: map[string]*saved{},
 		runs:      map[string]*run{},
@@ -94,8 +113,7 @@ func (e *Engine) Save(_ context.Context, p *spec.Pipeline, o runner.SaveOptions)
 	if len(problems) > 0 {
 		return runner.Saved{}, problems
 	}
-	sum := sha256.Sum256([]byte(p.Name))
-	id := hex.EncodeToString(sum[:12])
+	id := pipelineID(p.Name)
 	digest := sha256.Sum256(canonical(p))
 
 	e.mu.Lock()
@@ -114,13 +132,23 @@ func (e *Engine) Save(_ context.Context, p *spec.Pipeline, o runner.SaveOptions)
 	return runner.Saved{PipelineID: id, Action: action}, nil
 }
 
-// canonical is the graph as text: equal graphs give equal bytes.
+// pipelineID is that of the pipeline of a name.
+func pipelineID(name string) string {
+	sum := sha256.Sum256([]byte(name))
+	return hex.EncodeToString(sum[:12])
+}
+
+// canonical is the graph as text, with those that files bring: equal graphs give
+// equal bytes.
 func canonical(p *spec.Pipeline) []byte {
-	var nodes []any
-	for _, n := range p.Nodes {
-		nodes = append(nodes, n.Name, n.Type, n.ExecutionMode, n.Inputs, n.CyclicInputs)
+	var all []any
+	for p := range p.All() {
+		all = append(all, p.Variables)
+		for _, n := range p.Nodes {
+			all = append(all, n.Name, n.Type, n.ExecutionMode, n.Inputs, n.CyclicInputs, n.Code)
+		}
 	}
-	return spec.AppendJSON(nil, nodes)
+	return spec.AppendJSON(nil, all)
 }
 
 // Start begins a run and returns at once.
@@ -132,6 +160,9 @@ func (e *Engine) start(pipelineID string, in runner.Inputs, opts runner.StartOpt
 	program, err := e.program(pipelineID, opts.NodeInputOverrides)
 	if err != nil {
 		return runner.Handle{}, err
+	}
+	if in, err = program.withFiles(in, e.dir); err != nil {
+		return runner.Handle{}, &runner.InputError{Err: err}
 	}
 	r, err := newRun(program, in)
 	if err != nil {
@@ -167,23 +198,31 @@ func (e *Engine) goOn(taskID string, r *run) {
 
 // program gives the compiled pipeline, with node inputs overridden where asked for.
 func (e *Engine) program(id string, overrides map[string]any) (*program, error) {
+	key := ""
+	if len(overrides) > 0 {
+		key = string(spec.AppendJSON(nil, overrides))
+	}
 	e.mu.Lock()
-	defer e.mu.Unlock()
 	s := e.pipelines[id]
-	if s == nil {
+	var kept *program
+	if s != nil {
+		if kept = s.variants[key]; key == "" {
+			kept = s.program
+		}
+	}
+	e.mu.Unlock()
+	switch {
+	case s == nil:
 		return nil, fmt.Errorf("there is no pipeline %q in this engine", id)
+	case kept != nil:
+		return kept, nil
 	}
-	if len(overrides) == 0 {
-		return s.program, nil
-	}
-	key := string(spec.AppendJSON(nil, overrides))
-	if variant := s.variants[key]; variant != nil {
-		return variant, nil
-	}
-	variant, err := e.override(s.pipeline, overrides)
+	variant, err := e.override(s.pipeline, overrides) // which looks up the pipelines that nodes run
 	if err != nil {
 		return nil, &runner.InputError{Err: err}
 	}
+	e.mu.Lock()
+	defer e.mu.Unlock()
 	if len(s.variants) >= keptVariants {
 		clear(s.variants)
 	}

@@ -49,9 +49,9 @@ func TestBranches(t *testing.T) {
 			out: {type: output, inputs: {value: "{{ both.text }}"}}
 		`, "left", `{"out":null}`},
 		{"a path counts in any input", `
-			data: {type: text, inputs: {text: "taken {{ c.path_0 }}"}}
-			out: {type: output, inputs: {value: "{{ data.text }}"}}
-		`, "left", `{"out":"taken true"}`},
+			out: {type: output, inputs: {value: "{{ c.path_0 }}"}}
+			not: {type: output, inputs: {value: "{{ c.path_else }}"}}
+		`, "left", `{"not":null,"out":"true"}`},
 		{"what a skipped node would complete is skipped", `
 			after: {type: text, inputs: {text: x, dependencies: ["{{ left.complete }}"]}}
 			o1: {type: output, inputs: {value: "{{ after.text }}"}}
@@ -161,7 +161,7 @@ func TestBlockingNodesOverlap(t *testing.T) {
 		case <-r.Context().Done():
 		}
 	})
-	e := New(Options{})
+	e := New(Options{AllowPrivateNetwork: true})
 	id := save(t, e, `
 		url: {type: input}
 		a1: {type: api, inputs: {url: "{{ url.text }}"}}

@@ -52,7 +52,7 @@ func start(t testing.TB, e *Engine, id string, in runner.Inputs) runner.Handle {
 // message of a refused save, of a refused start or of the failed run.
 func runNodes(t testing.TB, nodes string, in runner.Inputs) (map[string]any, error) {
 	t.Helper()
-	e := New(Options{})
+	e := New(Options{AllowPrivateNetwork: true})
 	defer e.http.CloseIdleConnections()
 	saved, err := e.Save(context.Background(), parsePipeline(t, nodes), runner.SaveOptions{})
 	if problems := (schema.Problems)(nil); errors.As(err, &problems) {
@@ -69,64 +69,6 @@ func runNodes(t testing.TB, nodes string, in runner.Inputs) (map[string]any, err
 		t.Fatalf("wait: %v", err)
 	}
 	return status.Outputs, status.Err
-}
-
-// nodeCase is one node, n, and what its output is to be. In node, {{ v.a }}, to
-// {{ v.d }} are the members of given, with the types that they have there; out
-// is the output that is looked at, and want its value as JSON.
-type nodeCase struct {
-	name, node, given, out, want string
-	err                          string // the whole error instead
-}
-
-func testNodes(t *testing.T, typ, out string, cases []nodeCase) {
-	t.Helper()
-	if len(cases) < 5 {
-		t.Errorf("%s has %d cases only", typ, len(cases))
-	}
-	for _, c := range cases {
-		t.Run(typ+"/"+c.name, func(t *testing.T) {
-			t.Parallel()
-			if c.given == "" {
-				c.given = "{}"
-			}
-			if c.out == "" {
-				c.out = out
-			}
-			node := "{type: " + typ + ", inputs: {" + c.node + "}}"
-			got, err := runNode(t, node, c.out, c.given)
-			switch {
-			case c.err != "":
-				if err == nil || err.Error() != c.err {
-					t.Errorf("error: %v\n want: %s", err, c.err)
-				}
-			case err != nil:
-				t.Errorf("error: %v", err)
-			case got != c.want:
-				t.Errorf("output %s: %s, want %s", c.out, got, c.want)
-			}
-		})
-	}
-}
-
-// runNode gives one output of one node as JSON, by which text, numbers and
-// null can be told apart.
-func runNode(t testing.TB, node, out, given string) (string, error) {
-	t.Helper()
-	outputs, err := runNodes(t, `
-		given: {type: input}
-		v:
-		  type: read_json_values
-		  inputs: {json_string: "{{ given.text }}", keys: [a, b, c, d], processed_outputs: {a: any, b: any, c: any, d: any}}
-		n: `+node+`
-		asJSON: {type: write_json_value, inputs: {fields: [{key: v, value: "{{ n.`+out+` }}"}]}}
-		out: {type: output, inputs: {value: "{{ asJSON.updated_json }}"}}
-	`, runner.Inputs{"given": given})
-	if err != nil {
-		return "", err
-	}
-	text, _ := outputs["out"].(string)
-	return strings.TrimSuffix(strings.TrimPrefix(text, `{"v":`), "}"), nil
 }
 
 // asJSON shows values in failures, and compares them.

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"math"
 	"sync"
 	"time"
 
@@ -12,14 +13,13 @@ import (
 	"nightshift/runner"
 )
 
-// memo is a place among a run's values that no reference names. What a node
-// keeps there is still there when it is called again, after its run was
-// suspended.
+// memo is a place in a call that no reference names. What a node keeps there is
+// still there when it is called again, after its run was suspended.
 type memo int
 
 func (s *setup) memo() memo {
-	s.program.slots++
-	return memo(s.program.slots - 1)
+	s.made.memos++
+	return memo(s.made.memos - 1)
 }
 
 // atOnce is how many requests a node that makes many has under way. They come
@@ -37,10 +37,10 @@ func each[T any](c *call, m memo, n int, work func(c *call, i int) (T, error)) (
 		done   []bool
 		values []T
 	}
-	k, _ := c.run.values[m].(*kept)
+	k, _ := c.kept[m].(*kept)
 	if k == nil {
 		k = &kept{make([]bool, n), make([]T, n)}
-		c.set(int(m), k)
+		c.kept[m] = k
 	}
 	ctx, cancel := context.WithCancel(c.ctx)
 	defer cancel()
@@ -73,6 +73,9 @@ func each[T any](c *call, m memo, n int, work func(c *call, i int) (T, error)) (
 			if refusal == nil || patience(err) > patience(refusal) {
 				refusal = fmt.Errorf("element %d: %w", i, err)
 			}
+			if isPause(err) {
+				break // somebody answers
+			}
 			misses++
 			over = over || misses == atOnce || isHeldBack(err)
 		case failure == nil:
@@ -103,15 +106,15 @@ func each[T any](c *call, m memo, n int, work func(c *call, i int) (T, error)) (
 	case refusal != nil:
 		return nil, refusal
 	}
-	c.set(int(m), nil)
+	c.kept[m] = nil
 	return k.values, nil
 }
 
 // patience orders errors that pass: calls that were not even made come first,
 // then by how long the other side asks to be left alone.
 func patience(err error) time.Duration {
-	if isHeldBack(err) {
-		return -1
+	if held, ok := errors.AsType[*runner.HeldBack](err); ok {
+		return held.For - math.MaxInt64
 	}
 	if api, ok := errors.AsType[*runner.APIError](err); ok {
 		return api.RetryAfter

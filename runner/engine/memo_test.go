@@ -17,6 +17,19 @@ import (
 	"nightshift/runner"
 )
 
+// keepsX answers as if the condition were to hold an x.
+func keepsX(_ int, q question) reply {
+	return reply{text: fmt.Sprintf(`{"meets": %v}`, strings.Contains(q.says("user"), "x"))}
+}
+
+// filterNodes filters a list by a model.
+const filterNodes = `
+	given: {type: input}
+	v: {type: read_json_values, inputs: {json_string: "{{ given.text }}", keys: [a], processed_outputs: {a: any}}}
+	n: {type: ai_filter_list, inputs: {provider: openai, model: gpt-4o, ai_condition: "holds an x", list_to_filter: "{{ v.a }}"}}
+	out: {type: output, inputs: {output_type: json, value: "{{ n.output }}"}}
+`
+
 // given is a list of items with the numbers from 0, as inputs of filterNodes.
 func given(n int) runner.Inputs {
 	var items []string
@@ -45,7 +58,7 @@ func TestAnswersOfASuspendedNode(t *testing.T) {
 		return keepsX(0, q)
 	})
 	e := m.engine(t, Options{})
-	h := start(t, e, save(t, e, filterNodes(`list_to_filter: "{{ v.a }}"`)), given(n))
+	h := start(t, e, save(t, e, filterNodes), given(n))
 	first := wait(t, e, h)
 	if first.Suspended == nil || first.Usage.OutputTokens != 5*(n-2) {
 		t.Fatalf("status %+v, usage %+v; want suspended, and the other %d paid for", first, first.Usage, n-2)
@@ -80,7 +93,7 @@ func TestMemoIsOfOneRun(t *testing.T) {
 		return reply{text: fmt.Sprintf(`{"meets": %v}`, !down.Load())}
 	})
 	e := m.engine(t, Options{})
-	id := save(t, e, filterNodes(`list_to_filter: "{{ v.a }}"`))
+	id := save(t, e, filterNodes)
 	down.Store(true)
 	one := start(t, e, id, given(2))
 	if status := wait(t, e, one); status.Suspended == nil {
@@ -112,7 +125,7 @@ func TestEachEndsEarly(t *testing.T) {
 			t.Parallel()
 			m := newModel(t, func(int, question) reply { return c.bad })
 			e := m.engine(t, Options{})
-			status := wait(t, e, start(t, e, save(t, e, filterNodes(`list_to_filter: "{{ v.a }}"`)), given(500)))
+			status := wait(t, e, start(t, e, save(t, e, filterNodes), given(500)))
 			if (status.Suspended != nil) != c.suspended || (status.Err != nil) == c.suspended {
 				t.Errorf("status %+v", status)
 			}
@@ -137,7 +150,7 @@ func TestEachGetsOn(t *testing.T) {
 				return keepsX(i, q)
 			})
 			e := m.engine(t, Options{})
-			h := start(t, e, save(t, e, filterNodes(`list_to_filter: "{{ v.a }}"`)), given(n))
+			h := start(t, e, save(t, e, filterNodes), given(n))
 			if status := wait(t, e, h); status.Suspended == nil {
 				t.Fatalf("status %+v", status)
 			}
@@ -158,7 +171,7 @@ func TestEachInAStorm(t *testing.T) {
 	t.Parallel()
 	m := newModel(t, func(int, question) reply { return reply{status: 429} })
 	e := m.engine(t, Options{})
-	status := wait(t, e, start(t, e, save(t, e, filterNodes(`list_to_filter: "{{ v.a }}"`)), given(500)))
+	status := wait(t, e, start(t, e, save(t, e, filterNodes), given(500)))
 	api, ok := errors.AsType[*runner.APIError](status.Suspended.Errs[0])
 	if !ok || !api.Refused() {
 		t.Errorf("suspended by %v; want the refusal, not who was held back by it", status.Suspended.Errs[0])
@@ -186,7 +199,7 @@ func TestEachAtOnce(t *testing.T) {
 		}
 		return keepsX(0, q)
 	})
-	if status := runToEnd(t, m.engine(t, Options{}), filterNodes(`list_to_filter: "{{ v.a }}"`), given(100)); status.Err != nil {
+	if status := runToEnd(t, m.engine(t, Options{}), filterNodes, given(100)); status.Err != nil {
 		t.Fatal(status.Err)
 	}
 	same(t, "most requests under way", most.Load(), int64(atOnce))
@@ -204,7 +217,7 @@ func TestTerminateWhileItemsAreJudged(t *testing.T) {
 	})
 	t.Cleanup(func() { close(stay) }) // before the server closes, which waits
 	e := m.engine(t, Options{})
-	h := start(t, e, save(t, e, filterNodes(`list_to_filter: "{{ v.a }}"`)), given(100))
+	h := start(t, e, save(t, e, filterNodes), given(100))
 	<-asked
 	if err := e.Terminate(t.Context(), h); err != nil {
 		t.Fatal(err)
@@ -222,11 +235,11 @@ func TestEachProperty(t *testing.T) {
 			&runner.APIError{StatusCode: 429}, &runner.APIError{StatusCode: 503}, &runner.HeldBack{For: time.Second}, &runner.ConnectionError{Err: errors.New("x")},
 		}
 		kind := rapid.SliceOfN(rapid.IntRange(0, len(kinds)-1), n, n).Draw(t, "how they are refused")
-		r := &run{values: make([]any, 1)}
+		r, kept := &run{}, make([]any, 1)
 		var mu sync.Mutex
 		done := map[int]int{}
 		for calls := 0; ; calls++ {
-			c := &call{ctx: context.Background(), run: r}
+			c := &call{ctx: context.Background(), run: r, kept: kept}
 			before := len(done)
 			got, err := each(c, 0, n, func(c *call, i int) (int, error) {
 				mu.Lock()
@@ -266,7 +279,7 @@ func TestEachProperty(t *testing.T) {
 func TestEachPanics(t *testing.T) {
 	t.Parallel()
 	var log []string
-	c := &call{ctx: t.Context(), node: &node{name: "n", typ: "x"}, run: &run{values: make([]any, 1), log: func(m string) { log = append(log, m) }}}
+	c := &call{ctx: t.Context(), node: &node{name: "n", typ: "x"}, kept: make([]any, 1), run: &run{log: func(m string) { log = append(log, m) }}}
 	_, err := each(c, 0, 3, func(_ *call, i int) (int, error) {
 		if i == 1 {
 			panic("oh")

@@ -53,12 +53,6 @@ func (s *setup) model(fixed string) *model {
 	return m
 }
 
-// given is in, but without the published default: it says what the platform
-// does, not what is to be sent.
-func (s *setup) given(name string) input {
-	return input{name: name, template: s.bind(s.spec.Inputs[name])}
-}
-
 // settings are the inputs that do not change from run to run, as a rule.
 func (m *model) settings() []input {
 	return []input{
@@ -200,7 +194,7 @@ func (m *model) fits(r llm.Request) func(text string) error {
 func (m *model) ask(c *call, r llm.Request, output string, check func(text string) error) (llm.Answer, error) {
 	how := llm.Call{Since: c.run.answersSince, Check: check}
 	shown := 0
-	if w := c.run.watcher; w != nil && r.Stream && output != "" {
+	if w := c.run.watcher; w != nil && r.Stream && output != "" && !c.element {
 		how.Text = func(piece string) {
 			shown += utf8.RuneCountInString(piece)
 			w.piece(c.node, output, piece)

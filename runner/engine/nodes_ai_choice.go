@@ -183,6 +183,8 @@ func (s *setup) refuseOtherPaths(paths []string) {
 		if !slices.Contains(paths, name) {
 			s.refuse("outputs", "outputs names %q, which belongs to no condition; the paths are %s%s",
 				name, strings.Join(paths, ", "), schema.DidYouMean(name, paths))
+		} else if names[name] != "path" {
+			s.refuse("outputs", "outputs gives %s the type %s, but a path is of type path", name, quote(names[name]))
 		}
 	}
 }

@@ -106,7 +106,7 @@ func (s *setup) wantedFields() []wantedField {
 			}
 		}
 		if _, ok := jsonType(typ); !ok {
-			s.refuse("fields", "field %q: values of type %q are not extracted%s; they can be string, int32, float, bool, timestamp, any, or vec<...> of one of them",
+			s.refuse("fields", "field %q: values of type %q are not extracted; they can be string, int32, float, bool, timestamp, any, or vec<...> of one of them%s",
 				name, typ, schema.DidYouMean(typ, []string{"string", "int32", "float", "bool", "timestamp", "any", "vec<string>"}))
 		}
 		names = append(names, name)

@@ -220,9 +220,6 @@ func wantSuffix(t testing.TB, err error, want string) {
 	}
 }
 
-// replace fills the gap in the nodes of a pipeline.
-func replace(nodes, text string) string { return strings.Replace(nodes, "%s", text, 1) }
-
 // fakeMessages is an endpoint of Anthropic's that gives one answer to all, and
 // keeps the last request.
 type fakeMessages struct {

@@ -2,64 +2,33 @@ package engine
 
 import (
 	"bytes"
-	"context"
 	"errors"
 	"fmt"
-	"io"
+	"maps"
+	"mime/multipart"
 	"net/http"
+	"net/textproto"
 	"net/url"
+	"slices"
 	"strings"
-	"time"
 	"unicode/utf8"
 
 	"nightshift/spec"
 )
 
-// Limits of one request of an api node.
-const (
-	apiTimeout   = 60 * time.Second
-	apiMaxAnswer = 10 << 20 // bytes
-	apiRedirects = 10
-)
-
-func newHTTPClient() *http.Client {
-	transport := http.DefaultTransport.(*http.Transport).Clone()
-	transport.MaxIdleConnsPerHost = 64
-	return &http.Client{Transport: transport, CheckRedirect: checkRedirect}
-}
-
-// checkRedirect sends none of the author's headers on to another host: they may
-// hold a key. net/http takes that care of Authorization alone. What a body is
-// goes with the body.
-func checkRedirect(req *http.Request, via []*http.Request) error {
-	if len(via) > apiRedirects {
-		return fmt.Errorf("more than %d redirects", apiRedirects)
-	}
-	if first := via[0].URL; req.URL.Host != first.Host || req.URL.Scheme != first.Scheme {
-		kept := http.Header{}
-		if contentType := req.Header.Get("Content-Type"); req.Body != nil && contentType != "" {
-			kept.Set("Content-Type", contentType)
-		}
-		req.Header = kept
-	}
-	return nil
-}
-
 // compileAPI sends one request and gives the body of the answer as text.
 func compileAPI(s *setup) step {
 	target, method, headers, query := s.in("url"), s.in("method"), s.in("headers"), s.in("query_params")
-	isRaw, raw, params := s.in("is_raw_json"), s.in("raw_json"), s.in("body_params")
+	content := apiBody{s.in("is_raw_json"), s.in("raw_json"), s.in("body_params"), s.apiFiles(), s.engine.dir}
 	mustSucceed, out := s.in("fail_non_2xx_response"), s.out("output")
-	if files, _ := s.spec.Inputs["files"].([]any); len(files) > 0 {
-		s.refuse("files", "files of an api node are not sent by this engine yet")
-	}
-	client := s.engine.http
+	s.missPrivate(target)
+	engine := s.engine
 	return func(c *call) error {
 		address, err := apiURL(c, target, query)
 		if err != nil {
 			return err
 		}
-		body, err := apiBody(c, isRaw, raw, params)
+		body, contentType, err := content.of(c)
 		if err != nil {
 			return err
 		}
@@ -67,30 +36,30 @@ func compileAPI(s *setup) step {
 		if err != nil {
 			return err
 		}
-		ctx, cancel := context.WithTimeout(c.ctx, apiTimeout)
-		defer cancel()
 		verb, err := method.choice(c)
 		if err != nil {
 			return err
 		}
-		req, err := http.NewRequestWithContext(ctx, verb, address.String(), bytes.NewReader(body))
+		req, err := http.NewRequestWithContext(c.ctx, verb, address.String(), bytes.NewReader(body))
 		if err != nil {
 			return fmt.Errorf("the request cannot be made: %w", bare(err))
 		}
 		if err := addHeaders(c, headers, req); err != nil {
 			return err
 		}
-		if body != nil && req.Header.Get("Content-Type") == "" {
-			req.Header.Set("Content-Type", "application/json")
+		if strings.HasPrefix(contentType, "multipart/") || body != nil && req.Header.Get("Content-Type") == "" {
+			req.Header.Set("Content-Type", contentType) // nobody else knows what parts the parts
 		}
-		status, answer, err := send(client, req)
-		if err != nil {
-			return fmt.Errorf("%s %s: %w", req.Method, address.Host, err)
+		got, err := engine.fetch(req)
+		switch {
+		case err != nil:
+			return err
+		case !utf8.Valid(got.body):
+			return &webError{class: "bad_answer", err: fmt.Errorf("%s %s: the answer is not text in UTF-8", req.Method, address.Host)}
+		case check && (got.status < 200 || got.status > 299):
+			return notFine(req, got)
 		}
-		if check && (status < 200 || status > 299) {
-			return fmt.Errorf("%s %s: answered %d %s: %s", req.Method, address.Host, status, http.StatusText(status), quote(answer))
-		}
-		c.set(out, answer)
+		c.set(out, string(got.body))
 		return nil
 	}
 }
@@ -110,12 +79,9 @@ func escapeInvalid(query string) string {
 }
 
 func apiURL(c *call, target, query input) (*url.URL, error) {
-	address, err := url.Parse(strings.TrimSpace(target.text(c)))
+	address, err := webAddress(target, target.text(c))
 	if err != nil {
-		return nil, fmt.Errorf("input \"url\": %w", bare(err))
-	}
-	if address.Scheme != "http" && address.Scheme != "https" || address.Host == "" {
-		return nil, fmt.Errorf("input \"url\": must begin with http:// or https:// and name a host")
+		return nil, err
 	}
 	address.RawQuery = escapeInvalid(address.RawQuery)
 	params, err := query.pairs(c)
@@ -131,25 +97,95 @@ func apiURL(c *call, target, query input) (*url.URL, error) {
 	return address, nil
 }
 
-// apiBody is the raw JSON, or the parameters as one JSON object; nil where
-// there are none.
-func apiBody(c *call, isRaw, raw, params input) ([]byte, error) {
-	useRaw, err := isRaw.boolean(c)
+// apiBody is what the body of a request is made of: raw JSON, or parameters, which
+// are one JSON object or, where there are files, fields of a form.
+type apiBody struct {
+	isRaw, raw, params, files input
+
+	dir string // that paths of files are relative to
+}
+
+// of gives the body of a call and its type; nil where there is nothing to send.
+func (b apiBody) of(c *call) (body []byte, contentType string, err error) {
+	useRaw, err := b.isRaw.boolean(c)
 	if err != nil {
-		return nil, err
+		return nil, "", err
 	}
-	if useRaw {
-		return []byte(raw.text(c)), nil
+	files, err := b.files.pairs(c)
+	switch {
+	case err != nil:
+		return nil, "", err
+	case useRaw && len(files) > 0:
+		return nil, "", errors.New("raw JSON and files do not go into one request: give body_params, or no files")
+	case useRaw:
+		return []byte(b.raw.text(c)), "application/json", nil
 	}
-	fields, err := params.pairs(c)
-	if err != nil || len(fields) == 0 {
-		return nil, err
+	fields, err := b.params.pairs(c)
+	switch {
+	case err != nil:
+		return nil, "", err
+	case len(files) > 0:
+		return b.form(fields, files)
+	case len(fields) == 0:
+		return nil, "", nil
 	}
 	var object orderedObject
 	for _, p := range fields {
 		object.set(p.key, spec.AppendJSON(nil, p.value))
 	}
-	return []byte(object.String()), nil
+	return []byte(object.String()), "application/json", nil
+}
+
+// apiFiles gives the input of {key, value: file}.
+func (s *setup) apiFiles() input {
+	list, written := s.spec.Inputs["files"].([]any)
+	if !written {
+		return s.in("files")
+	}
+	list = slices.Clone(list)
+	for i, item := range list {
+		if fields, ok := item.(map[string]any); ok {
+			fields = maps.Clone(fields)
+			fields["value"] = s.authorsFiles("files", fields["value"], false)
+			list[i] = fields
+		}
+	}
+	return input{name: "files", template: s.elements("files", list)}
+}
+
+// form makes a form of fields and files, in their order.
+func (b apiBody) form(fields, files []pair) (body []byte, contentType string, err error) {
+	var buf bytes.Buffer
+	form := multipart.NewWriter(&buf)
+	for _, p := range fields {
+		if err := form.WriteField(p.key, spec.Text(p.value)); err != nil {
+			return nil, "", err
+		}
+	}
+	for i, p := range files {
+		value, err := openValue(p.value, b.dir)
+		if err != nil {
+			return nil, "", fmt.Errorf("input \"files\": element %d: %w", i, err)
+		}
+		f, err := decodeFile(value)
+		if err != nil {
+			return nil, "", fmt.Errorf("input \"files\": element %d: %w", i, err)
+		}
+		part, err := form.CreatePart(textproto.MIMEHeader{
+			"Content-Disposition": {multipart.FileContentDisposition(p.key, f.name)},
+			"Content-Type":        {f.mime},
+		})
+		if err != nil {
+			return nil, "", err
+		}
+		if _, err := part.Write(f.data); err != nil {
+			return nil, "", err
+		}
+	}
+	if err := form.Close(); err != nil {
+		return nil, "", err
+	}
+	return buf.Bytes(), form.FormDataContentType(), nil
 }
 
 func addHeaders(c *call, headers input, req *http.Request) error {
@@ -160,37 +196,6 @@ func addHeaders(c *call, headers input, req *http.Request) error {
 		} else {
 			req.Header.Add(p.key, value)
 		}
-	}
-	return err
-}
-
-func send(client *http.Client, req *http.Request) (status int, answer string, err error) {
-	defer func() {
-		if errors.Is(req.Context().Err(), context.DeadlineExceeded) && err != nil {
-			err = fmt.Errorf("no answer within %v", apiTimeout)
-		}
-	}()
-	resp, err := client.Do(req)
-	if err != nil {
-		return 0, "", bare(err)
-	}
-	defer resp.Body.Close()
-	body, err := io.ReadAll(io.LimitReader(resp.Body, apiMaxAnswer+1))
-	switch {
-	case err != nil:
-		return 0, "", fmt.Errorf("the answer broke off: %w", bare(err))
-	case len(body) > apiMaxAnswer:
-		return 0, "", fmt.Errorf("the answer has more than %d MB", apiMaxAnswer>>20)
-	case !utf8.Valid(body):
-		return 0, "", fmt.Errorf("the answer is not text in UTF-8")
-	}
-	return resp.StatusCode, string(body), nil
-}
-
-// bare takes the URL out of an error: it may hold a key in its query.
-func bare(err error) error {
-	if urlError := (*url.Error)(nil); errors.As(err, &urlError) {
-		return urlError.Err
 	}
 	return err
 }

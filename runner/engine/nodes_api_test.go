@@ -6,6 +6,8 @@ import (
 	"net"
 	"net/http"
 	"net/http/httptest"
+	"os"
+	"path/filepath"
 	"strings"
 	"testing"
 	"testing/synctest"
@@ -47,35 +49,45 @@ func echo(w http.ResponseWriter, r *http.Request) {
 	fmt.Fprintf(w, "%s %s\ntype %s\nkey %v\nbody %s", r.Method, r.RequestURI, r.Header.Get("Content-Type"), r.Header["X-Key"], body)
 }
 
-func TestAPIRequest(t *testing.T) {
+func TestAPIHost(t *testing.T) {
 	t.Parallel()
-	host := serve(t, echo)
-	const url = `url: "{{ url.text }}", `
-	for _, c := range []struct{ name, node, path, given, want string }{
-		{"defaults", `url: "{{ url.text }}"`, "/p", `{}`, "GET /p\ntype \nkey []\nbody "},
-		{"white space around the address", `url: " {{ url.text }} \n"`, "/p", `{}`, "GET /p\ntype \nkey []\nbody "},
-		{"method and headers", url + `method: DELETE, headers: [{key: x-key, value: "{{ v.a }}"}, {key: X-Key, value: b}]`, "/p", `{"a": 12345678901234567890}`, "DELETE /p\ntype \nkey [12345678901234567890 b]\nbody "},
-		{"method from elsewhere", url + `method: "{{ v.a }}"`, "/p", `{"a": "PUT"}`, "PUT /p\ntype \nkey []\nbody "},
-		{"query in order", url + `query_params: [{key: z, value: "ä &="}, {key: a, value: "{{ v.a }}"}, {key: z}]`, "/p", `{"a": [1]}`, "GET /p?z=%C3%A4+%26%3D&a=%5B1%5D&z=\ntype \nkey []\nbody "},
-		{"query behind one that is there", url + `query_params: [{key: b, value: x}]`, "/p?z=%2F&flag&b=100%&a=1", `{}`, "GET /p?z=%2F&flag&b=100%&a=1&b=x\ntype \nkey []\nbody "},
-		{"what a request line cannot hold is escaped", `url: "{{ url.text }}"`, "/p?q=hello wörld \"x\"&b=1%20", `{}`, "GET /p?q=hello%20w%C3%B6rld%20%22x%22&b=1%20\ntype \nkey []\nbody "},
-		{"a query is sent as it is", `url: "{{ url.text }}"`, "/p?z=1&a;b=%zz", `{}`, "GET /p?z=1&a;b=%zz\ntype \nkey []\nbody "},
-		{"JSON body", url + `method: POST, body_params: [{key: z, value: "{{ v.a }}"}, {key: a, value: "ä {{ v.a }}"}, {key: n, value: "{{ v.b }}"}]`, "/p", `{"a": 12345678901234567890, "b": {"k": null}}`, "POST /p\ntype application/json\nkey []\nbody {\"z\":12345678901234567890,\"a\":\"ä 12345678901234567890\",\"n\":{\"k\":null}}"},
-		{"raw JSON", url + `method: PATCH, is_raw_json: true, raw_json: "{\"k\": {{ v.a }} }", body_params: [{key: k, value: unused}]`, "/p", `{"a": [1, "x"]}`, "PATCH /p\ntype application/json\nkey []\nbody {\"k\": [1,\"x\"] }"},
-		{"type of the author's", url + `method: POST, is_raw_json: true, raw_json: "<a/>", headers: [{key: content-type, value: text/xml}]`, "/p", `{}`, "POST /p\ntype text/xml\nkey []\nbody <a/>"},
-		{"lists from elsewhere", url + `headers: "{{ v.a }}", query_params: "{{ v.b }}"`, "/p", `{"a": [{"key": "X-Key", "value": true}], "b": "[{\"key\": \"q\", \"value\": 1}]"}`, "GET /p?q=1\ntype \nkey [true]\nbody "},
-	} {
-		t.Run(c.name, func(t *testing.T) {
-			t.Parallel()
-			got, err := callAPI(t, "http://"+host+c.path, c.node, c.given)
-			if err != nil || got != c.want {
-				t.Errorf("%q, %v\nwant %q", got, err, c.want)
-			}
-		})
-	}
 	named := serve(t, func(w http.ResponseWriter, r *http.Request) { fmt.Fprint(w, r.Host) })
-	if got, err := callAPI(t, "http://"+named, url+`headers: [{key: host, value: example.com}]`, "{}"); err != nil || got != "example.com" {
+	if got, err := callAPI(t, "http://"+named, `url: "{{ url.text }}", headers: [{key: host, value: example.com}]`, "{}"); err != nil || got != "example.com" {
 		t.Errorf("host %s, %v; want that of the header", got, err)
+	}
+}
+
+// Files go as parts of a form, behind the other fields.
+func TestAPIFiles(t *testing.T) {
+	t.Parallel()
+	host := serve(t, func(w http.ResponseWriter, r *http.Request) {
+		reader, err := r.MultipartReader()
+		if err != nil {
+			t.Error(err)
+			return
+		}
+		for {
+			part, err := reader.NextPart()
+			if err != nil {
+				return
+			}
+			body, _ := io.ReadAll(part)
+			fmt.Fprintf(w, "%q %q %s %q\n", part.FormName(), part.FileName(), part.Header.Get("Content-Type"), body)
+		}
+	})
+	dir := t.TempDir()
+	if err := os.WriteFile(filepath.Join(dir, "c.csv"), []byte("1,2"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	e := New(Options{AllowPrivateNetwork: true, Dir: dir})
+	defer e.http.CloseIdleConnections()
+	id := save(t, e, apiNodes(`url: "{{ url.text }}", method: POST, headers: [{key: Content-Type, value: multipart/form-data}],
+		body_params: [{key: n, value: "{{ v.b }}"}, {key: "ä\"", value: "x"}],
+		files: [{key: doc, value: "{{ v.a }}"}, {key: doc, value: {type: file, raw_bytes: e30=, metadata: {name: "b \"q\".json"}}}, {key: mine, value: c.csv}, {key: mine, value: {file: c.csv}}]`))
+	status, err := e.Wait(t.Context(), start(t, e, id, runner.Inputs{"url": "http://" + host, "a": `{"a": {"type": "file", "raw_bytes": "aGk=", "metadata": {"name": "ä.txt"}}, "b": [1]}`}))
+	want := `"n" ""  "[1]"` + "\n" + `"ä\"" ""  "x"` + "\n" + `"doc" "ä.txt" text/plain "hi"` + "\n" + `"doc" "b \"q\".json" application/json "{}"` + "\n" + strings.Repeat(`"mine" "c.csv" text/csv "1,2"`+"\n", 2)
+	if got := status.Outputs["out"]; err != nil || got != want {
+		t.Errorf("%v, %v, %v\nwant %s", got, status.Err, err, want)
 	}
 }
 
@@ -84,13 +96,11 @@ func TestAPIInputErrors(t *testing.T) {
 	host := serve(t, func(http.ResponseWriter, *http.Request) { t.Error("a request was sent") })
 	const ok = `url: "{{ url.text }}", `
 	for _, c := range []struct{ url, node, given, want string }{
-		{"ftp://h/?key=secret", ok, `{}`, `input "url": must begin with http:// or https:// and name a host`},
 		{"", ok, `{}`, `input "url": must begin with http:// or https:// and name a host`},
 		{"http:///p", ok, `{}`, `input "url": must begin with http:// or https:// and name a host`},
 		{"http://h\x7f/?key=secret", ok, `{}`, `input "url": net/url: invalid control character in URL`},
 		{"http://h:port/?key=secret", ok, `{}`, `input "url": invalid port ":port" after host`},
 		{"http://" + host, ok + `method: "{{ v.a }}"`, `{"a": "get"}`, `input "method": "get" is not one of DELETE, GET, PATCH, POST, PUT`},
-		{"http://" + host, ok + `headers: "{{ v.a }}"`, `{"a": ["x"]}`, `input "headers": element 0 is not {key: ..., value: ...}`},
 		{"http://" + host, ok + `query_params: "{{ v.a }}"`, `{"a": [{"value": 1}]}`, `input "query_params": element 0 is not {key: ..., value: ...}`},
 		{"http://" + host, ok + `body_params: "{{ v.a }}"`, `{"a": 1}`, `input "body_params": "1" is not a list`},
 		{"http://" + host, ok + `is_raw_json: "{{ v.a }}"`, `{"a": 1}`, `input "is_raw_json": "1" is not true or false`},
@@ -107,9 +117,8 @@ func TestAPIAnswer(t *testing.T) {
 	answers := map[string]func(w http.ResponseWriter){
 		"/204":  func(w http.ResponseWriter) { w.WriteHeader(http.StatusNoContent) },
 		"/404":  func(w http.ResponseWriter) { w.WriteHeader(http.StatusNotFound); io.WriteString(w, "no ä\n") },
-		"/full": func(w http.ResponseWriter) { io.WriteString(w, strings.Repeat("x", apiMaxAnswer)) },
-		"/over": func(w http.ResponseWriter) { io.WriteString(w, strings.Repeat("x", apiMaxAnswer+1)) },
-		"/bin":  func(w http.ResponseWriter) { w.Write([]byte("a\xff")) },
+		"/full": func(w http.ResponseWriter) { io.WriteString(w, strings.Repeat("x", fetchMaxAnswer)) },
+		"/over": func(w http.ResponseWriter) { io.WriteString(w, strings.Repeat("x", fetchMaxAnswer+1)) },
 		"/torn": func(w http.ResponseWriter) { w.Header().Set("Content-Length", "9"); io.WriteString(w, "x") },
 	}
 	host := serve(t, func(w http.ResponseWriter, r *http.Request) { answers[r.URL.Path](w) })
@@ -117,9 +126,8 @@ func TestAPIAnswer(t *testing.T) {
 		{"/204", `fail_non_2xx_response: true`, "", ""},
 		{"/404", ``, "no ä\n", ""},
 		{"/404", `fail_non_2xx_response: true`, "", `answered 404 Not Found: "no ä\n"`},
-		{"/full", ``, strings.Repeat("x", apiMaxAnswer), ""},
+		{"/full", ``, strings.Repeat("x", fetchMaxAnswer), ""},
 		{"/over", ``, "", `the answer has more than 10 MB`},
-		{"/bin", ``, "", `the answer is not text in UTF-8`},
 		{"/torn", ``, "", `the answer broke off: unexpected EOF`},
 	} {
 		got, err := callAPI(t, "http://"+host+c.path+"?key=secret", `url: "{{ url.text }}", `+c.node, "{}")
@@ -190,7 +198,7 @@ func TestAPITimeout(t *testing.T) {
 		began := time.Now()
 		h := start(t, e, save(t, e, apiNodes(`url: "{{ url.text }}"`)), runner.Inputs{"url": "http://h/?key=secret", "a": "{}"})
 		status, err := e.Wait(t.Context(), h)
-		if err != nil || time.Since(began) != apiTimeout {
+		if err != nil || time.Since(began) != fetchTimeout {
 			t.Errorf("ended after %v, %v", time.Since(began), err)
 		}
 		checkError(t, status.Err, "node n (api): GET h: no answer within 1m0s")
@@ -205,7 +213,7 @@ func TestAPICancelled(t *testing.T) {
 		<-r.Context().Done()
 		close(left)
 	})
-	e := New(Options{})
+	e := New(Options{AllowPrivateNetwork: true})
 	h := start(t, e, save(t, e, apiNodes(`url: "{{ url.text }}"`)), runner.Inputs{"url": "http://" + host, "a": "{}"})
 	<-arrived
 	if err := e.Terminate(t.Context(), h); err != nil {

@@ -11,87 +11,6 @@ import (
 	"nightshift/spec"
 )
 
-const wantsLabel = `, json_response: true, json_schema: '{"type": "object", "properties": {"label": {"enum": ["a", "b"]}}, "required": ["label"], "additionalProperties": false}'`
-
-func TestLLM(t *testing.T) {
-	t.Parallel()
-	testAI(t, "llm", "response", []aiCase{
-		{name: "usual", node: `prompt: "Say {{ v.a }}", system: "Be {{ v.b }}."` + onModel, given: `{"a": "hi", "b": "kind"}`, answer: " Hi.\n", want: `" Hi.\n"`,
-			asks: func(t *testing.T, q question) {
-				same(t, "prompt", q.says("user"), "Say hi")
-				same(t, "system", q.says("system"), "Be kind.")
-				if q.Temperature != nil || q.TopP != nil || q.MaxTokens != nil || q.ResponseFormat != nil || q.Stream {
-					t.Errorf("request: %s", q.raw)
-				}
-			}},
-		{name: "no system", node: `prompt: P` + onModel, answer: "A", want: `"A"`,
-			asks: func(t *testing.T, q question) { same(t, "messages", len(q.Messages), 1) }},
-		{name: "tokens", node: `prompt: P` + onModel, answer: "A", out: "tokens_used", want: `15`},
-		{name: "options", node: `prompt: P, temperature: "{{ v.a }}", top_p: 0.5, max_tokens: 100` + onModel, given: `{"a": "0.25"}`, answer: "A", want: `"A"`,
-			asks: func(t *testing.T, q question) {
-				if *q.Temperature != 0.25 || *q.TopP != 0.5 || *q.MaxTokens != 100 {
-					t.Errorf("request: %s", q.raw)
-				}
-			}},
-		{name: "a group of options", node: `prompt: P, sampling: {temperature: 0, top_p: 1, max_tokens: "{{ v.a }}"}, top_p: 0.5` + onModel, given: `{"a": 7}`, answer: "A", want: `"A"`,
-			asks: func(t *testing.T, q question) {
-				if *q.Temperature != 0 || *q.TopP != 0.5 || *q.MaxTokens != 7 {
-					t.Errorf("request: %s", q.raw)
-				}
-			}},
-		{name: "words", node: `prompt: P, reasoning_effort: low, verbosity: default` + onModel, answer: "A", want: `"A"`,
-			asks: func(t *testing.T, q question) {
-				if !strings.Contains(q.raw, `"reasoning_effort":"low"`) || strings.Contains(q.raw, "verbosity") {
-					t.Errorf("request: %s", q.raw)
-				}
-			}},
-		{name: "key", node: `prompt: P, api_key: "{{ v.a }}"` + onModel, given: `{"a": "another-key"}`, answer: "A", want: `"A"`,
-			asks: func(t *testing.T, q question) { same(t, "key", q.key, "Bearer another-key") }},
-		{name: "tuned model", node: `prompt: P, use_finetuned_model: true, finetuned_model: mine` + onModel, answer: "A", want: `"A"`,
-			asks: func(t *testing.T, q question) { same(t, "model", q.Model, "mine") }},
-		{name: "a model of the run", node: `prompt: P, provider: openai, model: "{{ v.a }}"`, given: `{"a": "gpt-5"}`, answer: "A", want: `"A"`,
-			asks: func(t *testing.T, q question) { same(t, "model", q.Model, "gpt-5") }},
-
-		{name: "JSON", node: `prompt: P, json_response: true` + onModel, answer: `{"x": 1}`, want: `"{\"x\": 1}"`,
-			asks: func(t *testing.T, q question) { same(t, "format", q.ResponseFormat.Type, "json_object") }},
-		{name: "JSON of a form", node: `prompt: P` + wantsLabel + onModel, answer: `{"label": "b"}`, want: `"{\"label\": \"b\"}"`,
-			asks: func(t *testing.T, q question) { same(t, "format", q.ResponseFormat.Type, "json_schema") }},
-		{name: "JSON of a form of the run", node: `prompt: P, json_response: true, jsonSchema: "{{ v.a }}"` + onModel, given: `{"a": {"type": "object", "required": ["y"]}}`,
-			answer: `{"x": 1}`, err: `it does not fit the schema: missing properties: 'y': "{\"x\": 1}"`},
-		{name: "no JSON where it was asked for", node: `prompt: P, json_response: true` + onModel, answer: `Hi`, err: `it is not JSON: "Hi"`},
-		{name: "no object where it was asked for", node: `prompt: P, json_response: true` + onModel, answer: `[1]`, err: `it is no JSON object: "[1]"`},
-		{name: "JSON of another form", node: `prompt: P` + wantsLabel + onModel, answer: `{"label": "c"}`,
-			err: `it does not fit the schema: at /label: value must be one of "a", "b": "{\"label\": \"c\"}"`},
-
-		{name: "nothing is asked", node: `prompt: "{{ v.a }}"` + onModel, given: `{"a": ""}`, err: `node n (llm): prompt and system are both empty`},
-		{name: "no such provider", node: `prompt: P, provider: "{{ v.a }}", model: m`, given: `{"a": "opnai"}`, err: `provider "opnai" is unknown; did you mean "openai"?`},
-		{name: "no model", node: `prompt: P, provider: openai, model: "{{ v.a }}"`, given: `{"a": ""}`, err: `no model of openai is given`},
-		{name: "no number", node: `prompt: P, top_p: "{{ v.a }}"` + onModel, given: `{"a": "much"}`, err: `input "top_p": "much" is not a number`},
-		{name: "no schema", node: `prompt: P, json_response: true, json_schema: "{{ v.a }}"` + onModel, given: `{"a": "{"}`, err: `unexpected end of JSON input`},
-		{name: "no address", node: `prompt: P, base_url: "{{ v.a }}"` + onModel, given: `{"a": "here"}`, err: `base_url must begin with http:// or https:// and name a host`},
-	})
-}
-
-func TestLLMThatIsWrong(t *testing.T) {
-	t.Parallel()
-	const begin = "prompt: x\nprovider: openai\nmodel: m\n"
-	testRefused(t, "llm", []refusedCase{
-		{"no model", "prompt: x\nprovider: openai", `10:19: node n (llm): no model of openai is given`},
-		{"a model of the run", "prompt: x\nprovider: openai\nmodel: '{{ in.text }}'\ntemperature: 2", ``},
-		{"tokens", begin + "max_tokens: -1", `12:21: node n (llm): input "max_tokens": -1 is no number of tokens`},
-		{"tokens in a group", begin + "sampling: {max_tokens: 0}", `10:19: node n (llm): input "max_tokens": 0 is no number of tokens`},
-		{"an option that is not taken", begin + "thinking_token_limit: 100", `12:31: node n (llm): provider openai takes no thinking_token_limit: leave it out`},
-		{"an address", begin + "base_url: ftp://x", `12:19: node n (llm): base_url must begin with http:// or https:// and name a host`},
-		{"no schema", begin + "json_response: true\njson_schema: '{\"type\": \"objekt\"}'",
-			`13:22: node n (llm): input "json_schema": not a JSON Schema: at /type: value must be one of "array", "boolean", "integer", "null", "number", "object", "string"`},
-		{"search", begin + "enable_web_search: true", `12:28: enable_web_search is not done by this engine yet; leave it out`},
-		{"a filter of the run", begin + "enable_pii_name: '{{ in.text }}'", `12:26: enable_pii_name is not done by this engine yet; leave it out`},
-		{"a group of filters", begin + "safety: {enable_moderation: true}", `12:17: safety is not done by this engine yet; leave it out`},
-		{"what is off", begin + "enable_web_search: false\nsafety: {enable_moderation: false}\nretry_on_failure: false\ncitation_metadata: []", ``},
-		{"retries", begin + "retry: {retry_on_failure: true}", `12:16: retry is not done by this engine yet; leave it out`},
-	})
-}
-
 // TestCutAnswers is about answers that end at max_tokens: text is given as it is,
 // but not kept; half an object is of no use.
 func TestCutAnswers(t *testing.T) {
@@ -106,7 +25,14 @@ func TestCutAnswers(t *testing.T) {
 		same(t, "requests", len(m.questions()), i+1)
 	}
 	status := runToEnd(t, e, `
-		n: {type: llm, inputs: {prompt: P`+wantsLabel+onModel+`}}
+		n:
+		  type: llm
+		  inputs:
+		    provider: openai
+		    model: gpt-4o
+		    prompt: P
+		    json_response: true
+		    json_schema: '{"type": "object", "properties": {"label": {"enum": ["a", "b"]}}, "required": ["label"], "additionalProperties": false}'
 		out: {type: output, inputs: {value: "{{ n.response }}"}}
 	`, nil)
 	wantSuffix(t, status.Err, `it was cut at max_tokens`)

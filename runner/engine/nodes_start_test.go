@@ -70,9 +70,11 @@ func TestInput(t *testing.T) {
 func TestInputsThatAreRefused(t *testing.T) {
 	t.Parallel()
 	for node, want := range map[string]string{
-		`input_type: audio`: `input_type audio is not run by this engine yet`,
-		`input_type: int32, use_default_value: true, default_value: x`: `default_value: "x" is not a number`,
-		`input_type: bool, use_default_value: true`:                    `default_value: "" is not true or false`,
+		`input_type: agent`:    `input_type agent is not run here: it is an object of the platform: use backend vectorshift`,
+		`input_type: pipeline`: `input_type pipeline is not run here: name the pipeline in a node of type pipeline, or use backend vectorshift`,
+		`input_type: file, use_default_value: true, default_value: "https://h/a"`: `input "default_value": "https://h/a" is an address, not the path of a file; read it with a url_loader node`,
+		`input_type: int32, use_default_value: true, default_value: x`:            `default_value: "x" is not a number`,
+		`input_type: bool, use_default_value: true`:                               `default_value: "" is not true or false`,
 	} {
 		_, err := runNodes(t, `in: {type: input, inputs: {`+node+`}}`, nil)
 		checkError(t, err, want)
@@ -120,8 +122,8 @@ func TestOutput(t *testing.T) {
 func TestOutputsThatAreRefused(t *testing.T) {
 	t.Parallel()
 	for typ, want := range map[string]string{
-		`image`:           `output_type image is not run by this engine yet`,
-		`"{{ in.text }}"`: `output_type {{ in.text }} is not run by this engine yet`,
+		`dataframe`:       `output_type dataframe is not run here: give the rows as a CSV file (input_type file) and read them with csv_reader, or use backend vectorshift`,
+		`"{{ in.text }}"`: `output_type {{ in.text }} is not run here: write it out, as one of the types that are published`,
 	} {
 		_, err := runNodes(t, `
 			in: {type: input}
@@ -131,29 +133,12 @@ func TestOutputsThatAreRefused(t *testing.T) {
 	}
 }
 
-func TestText(t *testing.T) {
-	t.Parallel()
-	testNodes(t, "text", "text", []nodeCase{
-		{name: "literal", node: `text: "ä\r\nb"`, want: `"ä\r\nb"`},
-		{name: "empty", node: `text: ""`, want: `""`},
-		{name: "references in text", node: `text: "{{ v.a }}-{{v.b}}{{  v.a  }}"`, given: `{"a": "x", "b": 12345678901234567890}`, want: `"x-12345678901234567890x"`},
-		{name: "one reference is text too", node: `text: "{{ v.a }}"`, given: `{"a": 1.50}`, want: `"1.50"`},
-		{name: "null is nothing", node: `text: "<{{ v.a }}>"`, given: `{"a": null}`, want: `"<>"`},
-		{name: "a missing key", node: `text: "<{{ v.a }}>"`, want: `"<null>"`},
-		{name: "nested values are JSON", node: `text: "= {{ v.a }}"`, given: `{"a": {"y": [true], "x": "ä"}}`, want: `"= {\"x\":\"ä\",\"y\":[true]}"`},
-		{name: "values are not expanded again", node: `text: "{{ v.a }}"`, given: `{"a": "{{ v.b }}"}`, want: `"{{ v.b }}"`},
-		{name: "braces that are no reference", node: `text: "{ v.a } {{ \"v\": 1 }}"`, want: `"{ v.a } {{ \"v\": 1 }}"`},
-	})
-}
-
 // Nodes that the catalogue knows and this engine does not.
 func TestNodesThatAreRefused(t *testing.T) {
 	t.Parallel()
 	for nodes, want := range map[string]string{
-		`a: {type: sticky_note}`:                                                    `node type "sticky_note" is not run by this engine yet; nightshift nodes lists those that are`,
-		`a: {type: text, execution_mode: batch, inputs: {text: x}}`:                 `execution_mode batch is not run by this engine yet`,
-		`a: {type: text, inputs: {text: x}, cyclic_inputs: {text: "{{ a.text }}"}}`: `cyclic_inputs are not run by this engine yet`,
-		`a: {type: api, inputs: {url: "http://h", files: [{key: f, value: "x"}]}}`:  `files of an api node are not sent by this engine yet`,
+		`a: {type: semantic_search, inputs: {documents: x, query: y}}`: `node type "semantic_search" is not run on this machine: cut the text with chunking, and let ai_filter_list keep the chunks that answer the query`,
+		`a: {type: rss}`: `node type "rss" is not run on this machine: fetch the feed with an api node, and take its entries apart with code_execution`,
 	} {
 		if problems := New(Options{}).Check(parsePipeline(t, nodes)); len(problems) != 1 || problems[0].Message != want || problems[0].Line == 0 {
 			t.Errorf("%v\nwant: %s", problems, want)

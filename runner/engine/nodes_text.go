@@ -8,6 +8,14 @@ import (
 	"nightshift/spec"
 )
 
+func compileText(s *setup) step {
+	text, out := s.in("text"), s.out("text")
+	return func(c *call) error {
+		c.set(out, text.text(c))
+		return nil
+	}
+}
+
 func compileCombineText(s *setup) step {
 	pieces, out := s.in("text"), s.out("processed_text")
 	return func(c *call) error {

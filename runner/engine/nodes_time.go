@@ -172,17 +172,26 @@ func boolean(text string) (bool, error) {
 	return false, fmt.Errorf("%s is not one of true, false, yes, no, on, off, 1, 0", quote(text))
 }
 
-// timestamp takes RFC 3339, a date with or without a time (in UTC), or seconds
-// since 1970, and gives RFC 3339.
+// timestamp gives RFC 3339 of what instant takes.
 func timestamp(text string) (string, error) {
+	t, err := instant(text)
+	if err != nil {
+		return "", err
+	}
+	return t.Format(time.RFC3339Nano), nil
+}
+
+// instant takes RFC 3339, a date with or without a time (in UTC), or seconds
+// since 1970.
+func instant(text string) (time.Time, error) {
 	text = strings.TrimSpace(text)
 	if seconds, err := strconv.ParseInt(text, 10, 64); err == nil && seconds > -1e11 && seconds < 1e11 {
-		return time.Unix(seconds, 0).UTC().Format(time.RFC3339), nil
+		return time.Unix(seconds, 0).UTC(), nil
 	}
 	for _, layout := range []string{time.RFC3339Nano, "2006-01-02T15:04:05", "2006-01-02 15:04:05", "2006-01-02 15:04", "2006-01-02"} {
 		if t, err := time.Parse(layout, text); err == nil {
-			return t.Format(time.RFC3339Nano), nil
+			return t, nil
 		}
 	}
-	return "", fmt.Errorf("%s is not a time such as 2026-11-23T09:30:00Z or 2026-11-23", quote(text))
+	return time.Time{}, fmt.Errorf("%s is not a time such as 2026-11-23T09:30:00Z or 2026-11-23", quote(text))
 }

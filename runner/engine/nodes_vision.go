@@ -4,15 +4,13 @@ import (
 	"encoding/base64"
 	"errors"
 	"fmt"
-	"io"
 	"net/http"
 	"net/url"
-	"os"
-	"path/filepath"
 	"slices"
 	"strings"
 
 	"nightshift/runner/engine/llm"
+	"nightshift/spec"
 )
 
 // maxImage is how large an image may be, in bytes: what providers take.
@@ -26,14 +24,14 @@ var imageTypes = []string{"image/png", "image/jpeg", "image/gif", "image/webp"}
 func compileVision(provider string) func(s *setup) step {
 	return func(s *setup) step {
 		m, dir := s.model(provider), s.engine.dir
-		image, prompt, system := s.in("image"), s.in("prompt"), s.in("system")
+		image, prompt, system := s.fileIn("image"), s.in("prompt"), s.in("system")
 		response, deltas, counts := s.out("response"), s.out("response_deltas"), s.counts()
 		return func(c *call) error {
 			r, err := m.request(c)
 			if err != nil {
 				return err
 			}
-			picture, err := readImage(image.value(c), dir)
+			picture, err := readImage(image.input.value(c), dir)
 			if err != nil {
 				return fmt.Errorf("input \"image\": %w", err)
 			}
@@ -50,9 +48,12 @@ func compileVision(provider string) func(s *setup) step {
 	}
 }
 
-// readImage makes an image of a value: an address (http, https, data), a path
-// relative to dir, or a file as the platform's API has it.
+// readImage makes an image of a value: an address (http, https, data), a file as the
+// platform's API has it, or the path, relative to dir, that the author wrote.
 func readImage(v any, dir string) (llm.Image, error) {
+	if path, ok := v.(authorsFile); ok {
+		return openImage(string(path), dir)
+	}
 	if object, ok := v.(map[string]any); ok {
 		raw, ok := object["raw_bytes"].(string)
 		if !ok || object["type"] != "file" {
@@ -82,7 +83,7 @@ func readImage(v any, dir string) (llm.Image, error) {
 		}
 		return newImage([]byte(plain), "the data")
 	}
-	return openImage(text, dir)
+	return llm.Image{}, fmt.Errorf("%s is no address; a path is read only where the batch file or an input of type image gives it", quote(text))
 }
 
 func decodeImage(text string) (llm.Image, error) {
@@ -100,24 +101,11 @@ func openImage(path, dir string) (llm.Image, error) {
 	if dir == "" {
 		return llm.Image{}, fmt.Errorf("files are not read here, so %s cannot be; give an address or a file object", quote(path))
 	}
-	if !filepath.IsAbs(path) {
-		path = filepath.Join(dir, path)
-	}
-	if info, err := os.Stat(path); err != nil {
-		return llm.Image{}, err
-	} else if !info.Mode().IsRegular() { // a pipe would be waited for
-		return llm.Image{}, fmt.Errorf("%s is no file", path)
-	}
-	file, err := os.Open(path)
+	data, err := spec.ReadFile(path, dir, maxImage)
 	if err != nil {
 		return llm.Image{}, err
 	}
-	defer file.Close()
-	data, err := io.ReadAll(io.LimitReader(file, maxImage+1))
-	if err != nil {
-		return llm.Image{}, err
-	}
-	return newImage(data, path)
+	return newImage(data, besides(path, dir))
 }
 
 var errTooLarge = fmt.Errorf("the image has more than %d MB", maxImage>>20)

@@ -58,7 +58,7 @@ func TestReadImage(t *testing.T) {
 		path := write(strings.ReplaceAll(mime, "/", ".")+".txt", data) // whatever it is called
 		for name, v := range map[string]any{
 			"data": "data:image/png;base64," + text, "data without a type": "DATA:;base64," + text, "file object": file(text),
-			"relative path": filepath.Base(path), "absolute path": path, "path with spaces around": " " + path + "\n",
+			"relative path": authorsFile(filepath.Base(path)), "absolute path": authorsFile(path),
 		} {
 			got, err := readImage(v, dir)
 			if err != nil {
@@ -95,7 +95,7 @@ func TestReadImage(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer socket.Close()
-	if got, err := readImage("exact", dir); err != nil || len(got.Data) != maxImage {
+	if got, err := readImage(authorsFile("exact"), dir); err != nil || len(got.Data) != maxImage {
 		t.Errorf("an image of 20 MB: %v", err)
 	}
 	if _, err := newImage(exact, "the data"); err != nil {
@@ -115,14 +115,15 @@ func TestReadImage(t *testing.T) {
 		{"a list", []any{"a.png"}, dir, `"[\"a.png\"]" is no image: give an address, a path or a file object`},
 		{"no text", " ", dir, `" " is no image: give an address, a path or a file object`},
 		{"no host", "http:///a.png", dir, `"http:///a.png" is no address`},
-		{"no such file", "none.png", dir, `stat ` + filepath.Join(dir, "none.png") + `: no such file or directory`},
-		{"a folder", "folder", dir, filepath.Join(dir, "folder") + ` is no file`},
-		{"no regular file", "socket", dir, filepath.Join(dir, "socket") + ` is no file`},
-		{"no files are read", "a.png", "", `files are not read here, so "a.png" cannot be; give an address or a file object`},
-		{"an absolute path where no files are read", filepath.Join(dir, "exact"), "", `files are not read here, so ` + quote(filepath.Join(dir, "exact")) + ` cannot be; give an address or a file object`},
-		{"another kind", "text", dir, filepath.Join(dir, "text") + ` is neither PNG, JPEG, GIF nor WebP, but text/plain; charset=utf-8`},
-		{"an empty file", "empty", dir, filepath.Join(dir, "empty") + ` is neither PNG, JPEG, GIF nor WebP, but text/plain; charset=utf-8`},
-		{"too large", "large", dir, `the image has more than 20 MB`},
+		{"a path of a node", "exact", dir, `"exact" is no address; a path is read only where the batch file or an input of type image gives it`},
+		{"no such file", authorsFile("none.png"), dir, `cannot read the file none.png: no such file or directory`},
+		{"a folder", authorsFile("folder"), dir, `cannot read the file folder: it is a folder`},
+		{"no regular file", authorsFile("socket"), dir, `cannot read the file socket: it is no file`},
+		{"no files are read", authorsFile("a.png"), "", `files are not read here, so "a.png" cannot be; give an address or a file object`},
+		{"an absolute path where no files are read", authorsFile(filepath.Join(dir, "exact")), "", `files are not read here, so ` + quote(filepath.Join(dir, "exact")) + ` cannot be; give an address or a file object`},
+		{"another kind", authorsFile("text"), dir, filepath.Join(dir, "text") + ` is neither PNG, JPEG, GIF nor WebP, but text/plain; charset=utf-8`},
+		{"an empty file", authorsFile("empty"), dir, filepath.Join(dir, "empty") + ` is neither PNG, JPEG, GIF nor WebP, but text/plain; charset=utf-8`},
+		{"too large", authorsFile("large"), dir, `cannot read the file large: it has more than 20 MB, which is the most that is read`},
 		{"too large a file object", file(strings.Repeat("A", 2*maxImage)), dir, `the image has more than 20 MB`},
 		{"no base64", "data:image/png;base64,%%", dir, `the data is not base64: illegal base64 data at input byte 0`},
 		{"data of another kind", "data:text/plain,hello", dir, `the data is neither PNG, JPEG, GIF nor WebP, but text/plain; charset=utf-8`},
@@ -145,79 +146,15 @@ func looks(typ, inputs string) string {
 	`
 }
 
-// content is what the user's message holds.
-func (q question) content(t testing.TB) (text, image string) {
-	t.Helper()
-	for _, m := range q.Messages {
-		var parts []struct {
-			Type  string
-			Text  string
-			Image struct{ URL string } `json:"image_url"`
-		}
-		if m.Role != "user" || json.Unmarshal(m.Content, &parts) != nil {
-			continue
-		}
-		for _, p := range parts {
-			text, image = text+p.Text, image+p.Image.URL
-		}
-	}
-	return text, image
-}
-
-func TestOpenAIVision(t *testing.T) {
+func TestVisionStream(t *testing.T) {
 	t.Parallel()
-	dir := t.TempDir()
-	data := pictures(t)["image/png"]
-	if err := os.WriteFile(filepath.Join(dir, "a.png"), data, 0o600); err != nil {
-		t.Fatal(err)
-	}
-	url := "data:image/png;base64," + base64.StdEncoding.EncodeToString(data)
-	object := map[string]any{"type": "file", "raw_bytes": base64.StdEncoding.EncodeToString(data), "metadata": map[string]any{"mime_type": "image/png"}}
-	for _, c := range []struct {
-		name  string
-		image any
-		want  string
-	}{
-		{"address", "http://host/a.png", "http://host/a.png"}, {"path", "a.png", url}, {"data", url, url}, {"file object", object, url},
-	} {
-		m := newModel(t, always("a dot"))
-		e := m.engine(t, Options{Dir: dir})
-		status := runToEnd(t, e, looks("llm_open_ai_vision", `, prompt: P, system: S, max_tokens: 9`), runner.Inputs{"picture": c.image})
-		if status.Err != nil {
-			t.Fatalf("%s: %v", c.name, status.Err)
-		}
-		same(t, "outputs", asJSON(status.Outputs), `{"out":"a dot"}`)
-		q := m.questions()[0]
-		text, image := q.content(t)
-		same(t, c.name, []string{q.Model, q.says("system"), text, image, q.key}, []string{"gpt-4-vision-preview", "S", "P", c.want, "Bearer key-of-openai"})
-		same(t, "max_tokens", *q.MaxTokens, 9)
-	}
-}
-
-func TestVisionOptions(t *testing.T) {
-	t.Parallel()
-	const address = "http://host/a.png"
-	m := newModel(t, always(`{"a": 1}`))
-	e := m.engine(t, Options{})
-	status := runToEnd(t, e, looks("llm_open_ai_vision", `, prompt: P, system: S, provider: x, model: gpt-5, use_personal_api_key: true, api_key: mine, json_response: true, json_schema: '{"type": "object"}', sampling: {temperature: 0}`),
-		runner.Inputs{"picture": address})
-	if status.Err != nil {
-		t.Fatal(status.Err)
-	}
-	q := m.questions()[0]
-	same(t, "request", []any{q.Model, q.key, q.ResponseFormat.Type, *q.Temperature}, []any{"gpt-5", "Bearer mine", "json_schema", 0.0})
-
-	m.answer = always("no JSON")
-	status = runToEnd(t, e, looks("llm_open_ai_vision", `, prompt: P, system: S, json_response: true`), runner.Inputs{"picture": address})
-	wantSuffix(t, status.Err, `it is not JSON: "no JSON"`)
-
-	m.answer = pieces("a", "b")
-	chunks, status := heard(t, e, `
+	m := newModel(t, pieces("a", "b"))
+	chunks, status := heard(t, m.engine(t, Options{}), `
 		picture: {type: input, inputs: {input_type: image}}
 		n: {type: llm_open_ai_vision, inputs: {image: "{{ picture.image }}", prompt: P, system: S, stream: true}}
 		live: {type: output, inputs: {output_type: stream<string>, value: "{{ n.response }}"}}
 		out: {type: output, inputs: {value: "{{ n.response_deltas }} {{ n.tokens_used }}"}}
-	`, runner.Inputs{"picture": address})
+	`, runner.Inputs{"picture": "http://host/a.png"})
 	if status.Err != nil {
 		t.Fatal(status.Err)
 	}
@@ -225,59 +162,22 @@ func TestVisionOptions(t *testing.T) {
 	same(t, "outputs", asJSON(status.Outputs), `{"live":"ab","out":"ab 15"}`)
 }
 
-func TestAnthropicVision(t *testing.T) {
-	t.Parallel()
-	m := newMessages(t, "a dot")
-	data := base64.StdEncoding.EncodeToString(pictures(t)["image/gif"])
-	status := runToEnd(t, m.engine(t, Options{}), looks("llm_anthropic_vision", ``), runner.Inputs{"picture": "data:image/png;base64," + data})
-	if status.Err != nil {
-		t.Fatal(status.Err)
-	}
-	same(t, "outputs", asJSON(status.Outputs), `{"out":"a dot"}`)
-	var body struct {
-		Model    string
-		Messages []struct {
-			Content []struct {
-				Type   string
-				Source struct {
-					Data string
-					MIME string `json:"media_type"`
-				}
-			}
-		}
-	}
-	if err := json.Unmarshal([]byte(m.body()), &body); err != nil {
-		t.Fatal(err)
-	}
-	same(t, "model", body.Model, "claude-3-haiku-20240307")
-	same(t, "image", []string{body.Messages[0].Content[0].Source.MIME, body.Messages[0].Content[0].Source.Data}, []string{"image/gif", data})
-}
-
-func TestGoogleVision(t *testing.T) {
-	t.Parallel()
-	m := newModel(t, always("a dot"))
-	e := New(Options{Env: func(name string) (string, bool) {
-		v, ok := map[string]string{"GOOGLE_GEMINI_BASE_URL": m.URL, "GEMINI_API_KEY": "key-of-google"}[name]
-		return v, ok
-	}})
-	status := runToEnd(t, e, looks("llm_google_vision", `, prompt: P`), runner.Inputs{"picture": "https://host/a.png"})
-	if status.Err != nil {
-		t.Fatal(status.Err)
-	}
-	q := m.questions()[0]
-	text, image := q.content(t)
-	same(t, "request", []string{q.Model, q.key, text, image}, []string{"gemini-pro-vision", "Bearer key-of-google", "P", "https://host/a.png"})
-}
-
 // What is wrong with an image is the run's failure, and costs nothing.
 func TestVisionOfNoImage(t *testing.T) {
 	t.Parallel()
 	m := newModel(t, always("a dot"))
-	status := runToEnd(t, m.engine(t, Options{}), looks("llm_open_ai_vision", `, prompt: P, system: S`), runner.Inputs{"picture": "a.png"})
-	checkError(t, status.Err, `node n (llm_open_ai_vision): input "image": files are not read here, so "a.png" cannot be; give an address or a file object`)
+	e := m.engine(t, Options{})
+	_, err := e.Start(t.Context(), save(t, e, looks("llm_open_ai_vision", `, prompt: P, system: S`)), runner.Inputs{"picture": "a.png"}, runner.StartOptions{})
+	checkError(t, err, `input "picture": files are not read here, so "a.png" cannot be; send {type: file, raw_bytes: ..., metadata: ...}`)
+	status := runToEnd(t, e, `
+		path: {type: input}
+		n: {type: llm_open_ai_vision, inputs: {image: "{{ path.text }}", prompt: P, system: S}}
+		out: {type: output, inputs: {value: "{{ n.response }}"}}
+	`, runner.Inputs{"path": "a.png"})
+	checkError(t, status.Err, `node n (llm_open_ai_vision): input "image": "a.png" is no address; a path is read only where the batch file or an input of type image gives it`)
 	same(t, "requests", len(m.questions()), 0)
 
-	e := New(Options{Env: func(string) (string, bool) { return "", false }})
+	e = New(Options{Env: func(string) (string, bool) { return "", false }})
 	for typ, variable := range map[string]string{"llm_open_ai_vision": "OPENAI_API_KEY", "llm_anthropic_vision": "ANTHROPIC_API_KEY", "llm_google_vision": "GEMINI_API_KEY"} {
 		inputs := `, prompt: P`
 		if typ == "llm_open_ai_vision" {

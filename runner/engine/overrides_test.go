@@ -67,7 +67,7 @@ func TestBadNodeInputOverrides(t *testing.T) {
 		{"format.text", "{{ nobody.text }}", `with node_input_overrides: batch.yaml:6:51: {{ nobody.text }} refers to nothing`},
 		{"list.list", []any{"{{ in.value }}"}, `with node_input_overrides: batch.yaml:7:46: {{ in.value }} refers to nothing`},
 		{"in.input_type", "int32", `with node_input_overrides: batch.yaml:6:51: {{ in.text }} refers to nothing`},
-		{"in.input_type", "audio", `with node_input_overrides: batch.yaml:5:5: input_type audio is not run by this engine yet; batch.yaml:6:51: {{ in.text }} refers to nothing`},
+		{"in.input_type", "agent", `with node_input_overrides: batch.yaml:5:5: input_type agent is not run here: it is an object of the platform: use backend vectorshift; batch.yaml:6:51: {{ in.text }} refers to nothing`},
 		{"format.text", "{{ first.output }}", `with node_input_overrides: nodes refer to one another in a circle: format -> list -> first -> format`},
 		{"format.dependencies", []any{"{{ format.complete }}"}, `with node_input_overrides: nodes refer to one another in a circle: format -> format`},
 	} {

@@ -12,13 +12,15 @@ import (
 // program is a pipeline made ready to run: nodes in an order in which all
 // sources come first, references turned into slots of a run's values.
 type program struct {
-	nodes   []*node
-	roots   []int // nodes without sources
-	slots   int
-	inputs  []programInput
-	outputs []string // names of the output nodes
-	blocks  bool     // some node waits for something outside of the process
-	needs   Needs
+	pipeline *spec.Pipeline
+	nodes    []*node
+	roots    []int // nodes without sources
+	loops    []*loop
+	slots    int
+	inputs   []programInput
+	outputs  []string // names of the output nodes
+	blocks   bool     // some node waits for something outside of the process
+	needs    Needs
 }
 
 // Needs is what the runs of a pipeline need.
@@ -27,6 +29,23 @@ type Needs struct {
 	Unpriced schema.Problems // models without a known price, each at the node that asks it: no budget can be kept with them
 	Keys     []string        // that are sent, and must not be written anywhere
 	Models   bool            // whether models are asked
+}
+
+// add takes over what a part needs; what is known of already is not said twice.
+func (n *Needs) add(part Needs) {
+	n.Missing = union(n.Missing, part.Missing)
+	n.Unpriced = union(n.Unpriced, part.Unpriced)
+	n.Keys = union(n.Keys, part.Keys)
+	n.Models = n.Models || part.Models
+}
+
+func union[S ~[]E, E comparable](known, more S) S {
+	for _, e := range more {
+		if !slices.Contains(known, e) {
+			known = append(known, e)
+		}
+	}
+	return known
 }
 
 type programInput struct {
@@ -38,18 +57,30 @@ type programInput struct {
 type node struct {
 	name, typ string
 	step      step
-	blocking  bool  // works in a goroutine of its own, as it waits
-	suspends  bool  // a refused call suspends the run
-	sources   int   // how many nodes must end first
-	users     []int // nodes that have this one among their sources
-	complete  int   // slot of the output `complete`
-	gates     []int // slots of branches that must have been taken
-	needs     []int // nodes that must not have been skipped
-	fallbacks []int // of a merge: nodes that must not all have been skipped
+	wiring
+	blocking bool  // works in a goroutine of its own, as it waits
+	suspends bool  // a refused call suspends the run
+	sources  int   // how many nodes must end first
+	users    []int // nodes that have this one among their sources; of a node in a loop, those in it
+	complete int   // slot of the output `complete`
+	first    int   // slot of its first output
+	count    int   // of its outputs
+	memos    int   // what it keeps beside them while it is suspended
+
+	loop   *loop // that it is in; nil: in none
+	inner  int   // of its sources, those in the loop
+	behind []int // of its users, those behind the loop
 
 	// For those who watch a run.
 	tells  []told   // outputs that hold data
 	relays []string // output nodes that give on its answer piece by piece
+}
+
+// wiring is what decides whether a node runs.
+type wiring struct {
+	gates     []int // slots of branches that must have been taken
+	needs     []int // nodes that must not have been skipped
+	fallbacks []int // of a merge: nodes that must not all have been skipped
 }
 
 // step does a node's work: it reads inputs and sets outputs through the call.
@@ -60,6 +91,7 @@ type nodeType struct {
 	compile  func(s *setup) step
 	blocking bool
 	asks     bool   // asks a model: a refused call suspends the run
+	resumes  bool   // runs nodes that may
 	merges   string // the input whose skipped sources are tolerated
 }
 
@@ -85,61 +117,58 @@ func (e *Engine) Needs(p *spec.Pipeline) Needs {
 }
 
 // compile makes a program of a pipeline that spec found to be valid.
-func (e *Engine) compile(p *spec.Pipeline) (*program, schema.Problems) {
-	var problems schema.Problems
+func (e *Engine) compile(p *spec.Pipeline) (*program, schema.Problems) { return e.compileIn(nil, p) }
+
+// compileIn compiles a pipeline that a file brings into another one.
+func (e *Engine) compileIn(outer *compiler, p *spec.Pipeline) (*program, schema.Problems) {
+	c := &compiler{engine: e, outer: outer, pipeline: p}
+	if outer == nil {
+		c.made = map[*spec.Pipeline]*compiler{}
+	} else if c.made = outer.made; c.made[p] != nil {
+		return c.made[p].program, c.made[p].problems
+	}
+	c.compile()
+	if !c.open {
+		c.made[p] = c
+	}
+	return c.program, c.problems
+}
+
+func (c *compiler) compile() {
+	p := c.pipeline
 	levels, cycle := p.Levels()
 	switch {
 	case cycle != nil:
-		return nil, schema.Problems{{Message: "nodes refer to one another in a circle: " + strings.Join(cycle, " -> ")}}
+		c.problems = schema.Problems{{Message: "nodes refer to one another in a circle: " + strings.Join(cycle, " -> ")}}
+		return
 	case p.Nodes == nil:
-		return nil, schema.Problems{{Message: fmt.Sprintf("pipeline %s has no nodes that could be run", p.Name)}}
+		c.problems = schema.Problems{{Message: fmt.Sprintf("pipeline %s has no nodes that could be run", p.Name)}}
+		return
 	}
-	nodes := slices.Concat(levels...)
-	g := &program{nodes: make([]*node, len(nodes))}
-	slots := map[[2]string]slotInfo{}
-	index := map[string]int{}
-	for i, n := range nodes {
-		index[n.Name] = i
-		if t := schema.LookupNodeType(n.Type); t != nil {
-			for _, o := range t.OutputsOf(n.Inputs) {
-				slots[[2]string{n.Name, o.Name}] = slotInfo{g.slots, o.Type}
-				g.slots++
-			}
-		}
+	c.order, c.index, c.slots = slices.Concat(levels...), map[string]int{}, map[[2]string]slotInfo{}
+	c.program = &program{pipeline: p, nodes: make([]*node, len(c.order))}
+	c.layOut()
+	for i, n := range c.order {
+		c.node(i, n)
 	}
-	for i, n := range nodes {
-		kind, known := nodeTypes[n.Type]
-		if !known {
-			problems = append(problems, n.Problem("type", "node type %q is not run by this engine yet; nightshift nodes lists those that are", n.Type))
-			continue
-		}
-		s := &setup{engine: e, spec: n, slots: slots, program: g}
-		s.refuseWhatIsLater()
-		s.refuseDangling(p)
-		made := &node{
-			name: n.Name, typ: n.Type, complete: slots[[2]string{n.Name, "complete"}].slot,
-			blocking: kind.blocking || kind.asks, suspends: kind.asks,
-		}
-		g.needs.Models = g.needs.Models || kind.asks
-		made.step = kind.compile(s)
-		made.wire(n, kind, slots, index)
-		for _, source := range n.Sources() {
-			made.sources++
-			if from := g.nodes[index[source]]; from != nil {
-				from.users = append(from.users, i)
-			}
-		}
-		if made.sources == 0 {
-			g.roots = append(g.roots, i)
-		}
-		g.blocks = g.blocks || made.blocking
-		g.nodes[i] = made
-		problems = append(problems, s.problems...)
+	if len(c.problems) == 0 {
+		c.wireChunks()
+		c.loops()
 	}
-	if len(problems) == 0 {
-		g.wireChunks(nodes, slots, index)
-	}
-	return g, problems
+}
+
+// compiler is a program in the making.
+type compiler struct {
+	engine   *Engine
+	outer    *compiler                    // of the pipeline that this one stands in; nil: in none
+	made     map[*spec.Pipeline]*compiler // of files that several nodes name
+	open     bool                         // it names one that it stands in, so it is another one elsewhere
+	pipeline *spec.Pipeline
+	program  *program
+	order    []*spec.Node
+	index    map[string]int // of nodes, by name
+	slots    map[[2]string]slotInfo
+	problems schema.Problems
 }
 
 type slotInfo struct {
@@ -147,94 +176,112 @@ type slotInfo struct {
 	typ  string
 }
 
-// wire finds what decides whether the node runs.
-func (n *node) wire(from *spec.Node, kind nodeType, slots map[[2]string]slotInfo, index map[string]int) {
+// layOut gives every output a slot, those of one node side by side. Of a node whose
+// outputs nobody knows, those have one that are referred to.
+func (c *compiler) layOut() {
+	asked := map[string][]string{}
+	for i, n := range c.order {
+		c.index[n.Name] = i
+		for _, of := range []*spec.Node{n, n.Round()} {
+			for _, ref := range of.Refs() {
+				asked[ref.Node] = append(asked[ref.Node], ref.Output)
+			}
+		}
+	}
+	for i, n := range c.order {
+		made := &node{name: n.Name, typ: n.Type, first: c.program.slots}
+		add := func(output, typ string) {
+			key := [2]string{n.Name, output}
+			if _, twice := c.slots[key]; !twice {
+				c.slots[key] = slotInfo{c.program.slots, typ}
+				c.program.slots++
+			}
+		}
+		for _, o := range n.Outputs() {
+			add(o.Name, o.Type)
+		}
+		if t := schema.LookupNodeType(n.Type); t != nil && t.OpenOutputs && n.Sub == nil {
+			for _, output := range asked[n.Name] {
+				add(output, "any")
+			}
+		}
+		made.count = c.program.slots - made.first
+		made.complete = c.slots[[2]string{n.Name, "complete"}].slot
+		c.program.nodes[i] = made
+	}
+}
+
+// node compiles one.
+func (c *compiler) node(i int, n *spec.Node) {
+	made := c.program.nodes[i]
+	kind, known := nodeTypes[n.Type]
+	if !known {
+		instead := "use backend vectorshift"
+		if t := schema.LookupNodeType(n.Type); t != nil && t.Instead != "" {
+			instead = t.Instead
+		}
+		c.problems = append(c.problems, n.Problem("type", "node type %q is not run on this machine: %s", n.Type, instead))
+		return
+	}
+	made.blocking, made.suspends = kind.blocking || kind.asks, kind.asks || kind.resumes
+	c.program.needs.Models = c.program.needs.Models || kind.asks
+	made.step = c.step(n, kind, made)
+	made.wiring = c.wire(n, kind)
+	for _, source := range n.Sources() {
+		made.sources++
+		if from, there := c.index[source]; there {
+			c.program.nodes[from].users = append(c.program.nodes[from].users, i)
+		}
+	}
+	if made.sources == 0 {
+		c.program.roots = append(c.program.roots, i)
+	}
+	c.program.blocks = c.program.blocks || made.blocking
+}
+
+// step compiles what a node does.
+func (c *compiler) step(n *spec.Node, kind nodeType, made *node) step {
+	s := &setup{compiler: c, spec: n, made: made}
+	if n.ExecutionMode == "batch" {
+		s.batch = &batch{}
+	}
+	s.refuseDangling()
+	done := kind.compile(s)
+	if done != nil && n.Type == "llm" {
+		done = s.retried(done)
+	}
+	if done != nil && s.batch != nil {
+		done = s.batched(done)
+	}
+	c.problems = union(c.problems, s.problems)
+	return done
+}
+
+// wire finds what decides whether a node runs.
+func (c *compiler) wire(n *spec.Node, kind nodeType) (w wiring) {
 	add := func(to *[]int, i int) {
 		if !slices.Contains(*to, i) {
 			*to = append(*to, i)
 		}
 	}
-	for input, ref := range from.Refs() {
-		switch out := slots[[2]string{ref.Node, ref.Output}]; {
+	for input, ref := range n.Refs() {
+		switch out := c.slots[[2]string{ref.Node, ref.Output}]; {
 		case out.typ == "path":
-			add(&n.gates, out.slot)
+			add(&w.gates, out.slot)
 		case input == kind.merges:
-			add(&n.fallbacks, index[ref.Node])
+			add(&w.fallbacks, c.index[ref.Node])
 		default:
-			add(&n.needs, index[ref.Node])
+			add(&w.needs, c.index[ref.Node])
 		}
 	}
-	if items, ok := from.Inputs[kind.merges].([]any); ok && slices.ContainsFunc(items, literal) {
-		n.fallbacks = nil // there is always something to merge
+	if items, ok := n.Inputs[kind.merges].([]any); ok && slices.ContainsFunc(items, literal) {
+		w.fallbacks = nil // there is always something to merge
 	}
+	return w
 }
 
 // literal tells whether a value refers to nothing, and is something.
 func literal(v any) bool {
 	_, plain := spec.ParseTemplate(v).Literal()
 	return plain && !spec.IsEmpty(v)
-}
-
-// setup is what a node type is compiled from.
-type setup struct {
-	engine   *Engine
-	spec     *spec.Node
-	program  *program
-	slots    map[[2]string]slotInfo
-	problems schema.Problems
-}
-
-// refuse reports that the node cannot be run as it is written.
-func (s *setup) refuse(input, format string, args ...any) {
-	s.problems = append(s.problems, s.spec.Problem(input, format, args...))
-}
-
-func (s *setup) refuseWhatIsLater() {
-	if s.spec.ExecutionMode != "normal" {
-		s.refuse("execution_mode", "execution_mode %s is not run by this engine yet", s.spec.ExecutionMode)
-	}
-	if len(s.spec.CyclicInputs) > 0 {
-		s.refuse("cyclic_inputs", "cyclic_inputs are not run by this engine yet")
-	}
-}
-
-// refuseDangling reports references to nothing. spec has found none in what the
-// author wrote, but node inputs may have been overridden since.
-func (s *setup) refuseDangling(p *spec.Pipeline) {
-	for input, ref := range s.spec.Refs() {
-		if _, ok := s.slots[[2]string{ref.Node, ref.Output}]; ok {
-			continue
-		}
-		if target := p.Node(ref.Node); target == nil || Runs(target.Type) {
-			s.refuse(input, "{{ %s.%s }} refers to nothing", ref.Node, ref.Output)
-		}
-	}
-}
-
-// in gives an input: what the author wrote, else the published default.
-func (s *setup) in(name string) input {
-	field, _ := schema.LookupNodeType(s.spec.Type).Input(name)
-	value, given := s.spec.Inputs[name]
-	if !given {
-		value = field.Default
-	}
-	return input{name: name, template: s.bind(value), choices: field.Enum}
-}
-
-// bind parses a value and gives its references their slots.
-func (s *setup) bind(value any) *spec.Template {
-	t := spec.ParseTemplate(value)
-	for ref := range t.Refs() {
-		ref.Slot = s.slots[[2]string{ref.Node, ref.Output}].slot
-	}
-	return t
-}
-
-// out gives the slot of an output of this node; -1 where the node, as it is
-// configured, does not have it.
-func (s *setup) out(name string) int {
-	if info, ok := s.slots[[2]string{s.spec.Name, name}]; ok {
-		return info.slot
-	}
-	return -1
 }

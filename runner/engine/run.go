@@ -17,9 +17,13 @@ import (
 // executes it; blocking nodes work beside it and hand their end over.
 type run struct {
 	program   *program
-	values    []any  // by slot
-	waiting   []int  // by node: sources that have not ended
-	skipped   []bool // by node
+	values    []any         // by slot
+	waiting   []int         // by node: sources that have not ended
+	skipped   []bool        // by node
+	kept      map[int][]any // memos, by node
+	rounds    []round       // by loop
+	variables variables
+	depth     int // pipelines that it runs in
 	outputs   map[string]any
 	ctx       context.Context
 	cancel    context.CancelFunc
@@ -56,18 +60,20 @@ func (p *phase) suspended() bool {
 type ending struct {
 	node  int
 	err   error
+	own   []any
 	usage *runner.Usage
 }
 
 // newRun checks the inputs against the program and makes a run of it.
 func newRun(p *program, in runner.Inputs) (*run, error) {
 	r := &run{
-		program: p,
-		values:  make([]any, p.slots),
-		waiting: make([]int, len(p.nodes)),
-		skipped: make([]bool, len(p.nodes)),
-		outputs: make(map[string]any, len(p.outputs)),
-		next:    p.roots,
+		program:   p,
+		values:    make([]any, p.slots),
+		waiting:   make([]int, len(p.nodes)),
+		skipped:   make([]bool, len(p.nodes)),
+		variables: newVariables(p.pipeline),
+		outputs:   make(map[string]any, len(p.outputs)),
+		next:      p.roots,
 	}
 	used := 0
 	for _, input := range p.inputs {
@@ -92,6 +98,9 @@ func newRun(p *program, in runner.Inputs) (*run, error) {
 	}
 	for i, n := range p.nodes {
 		r.waiting[i] = n.sources
+	}
+	for _, l := range p.loops {
+		r.rounds = append(r.rounds, round{left: len(l.body)})
 	}
 	for _, name := range p.outputs {
 		r.outputs[name] = nil // what an output on a branch that is not taken stays
@@ -133,7 +142,7 @@ func (r *run) execute() runner.Status {
 		status.State, status.Err = runner.Failed, err
 	}
 	r.cancel()
-	r.values = nil // large, and of no use to those who ask for the status
+	r.values, r.kept = nil, nil // large, and of no use to those who ask for the status
 	return status
 }
 
@@ -161,7 +170,7 @@ func (r *run) take(end ending) {
 // nodes works off the nodes that are ready. The first error ends the run, when
 // the blocking nodes that are under way have ended too.
 func (r *run) nodes() (failure error) {
-	c := &call{ctx: r.ctx, run: r, get: func(ref *spec.Ref) any { return r.values[ref.Slot] }}
+	c := &call{ctx: r.ctx, run: r, get: r.value}
 	var buf [64]int
 	ready := append(buf[:0], r.next...)
 	r.next, r.refusals = nil, nil
@@ -177,40 +186,78 @@ func (r *run) nodes() (failure error) {
 		if len(ready) == 0 {
 			end := <-r.ended // also on a cancellation: they all hear of it
 			r.take(end)
-			ready = r.finish(end.node, end.err, ready, &failure)
+			ready = r.finish(end.node, end.own, end.err, ready, &failure)
 			continue
 		}
 		i := ready[0]
 		ready = ready[1:]
-		switch n := r.program.nodes[i]; {
-		case r.skips(n):
-			r.skipped[i] = true
-			ready = r.release(n, ready)
-		case n.blocking:
-			r.working++
-			go func() {
-				own := *c
-				own.node = n
-				err := own.protect(n, n.step)
-				r.ended <- ending{i, err, own.usage}
-			}()
-		default:
-			ready = r.finish(i, c.protect(n, n.step), ready, &failure)
+		n := r.program.nodes[i]
+		work, wires := n.step, &n.wiring
+		if n.loop != nil {
+			work, wires = r.work(i)
 		}
+		if r.skips(wires) {
+			r.skip(i)
+			ready = r.release(i, ready, &failure)
+			continue
+		}
+		c.node, c.own, c.kept = n, r.values[n.first:n.first+n.count], r.memos(i)
+		if n.loop != nil {
+			c.own = make([]any, n.count) // the last round's are referred to until the call ends; none of them must be left then
+		}
+		if !n.blocking {
+			err := c.protect(n, work)
+			ready = r.finish(i, c.own, err, ready, &failure)
+			continue
+		}
+		r.working++
+		own := *c
+		go func() {
+			err := own.protect(n, work)
+			r.ended <- ending{i, err, own.own, own.usage}
+		}()
 	}
 	return failure
 }
 
-// finish takes the end of a node.
-func (r *run) finish(i int, err error, ready []int, failure *error) []int {
+// value is what a reference stands for.
+func (r *run) value(ref *spec.Ref) any {
+	if ref.Slot < 0 {
+		return r.variables.get(^ref.Slot)
+	}
+	return r.values[ref.Slot]
+}
+
+// memos are those of a node.
+func (r *run) memos(i int) []any {
+	if r.program.nodes[i].memos == 0 {
+		return nil
+	}
+	if r.kept[i] == nil {
+		if r.kept == nil {
+			r.kept = map[int][]any{}
+		}
+		r.kept[i] = make([]any, r.program.nodes[i].memos)
+	}
+	return r.kept[i]
+}
+
+// finish takes the end of a node, whose outputs are in own.
+func (r *run) finish(i int, own []any, err error, ready []int, failure *error) []int {
 	n := r.program.nodes[i]
 	switch {
 	case err == nil:
+		if n.loop != nil {
+			copy(r.values[n.first:], own)
+		}
+		if n.memos > 0 {
+			delete(r.kept, i)
+		}
 		r.values[n.complete] = true
 		if r.watcher != nil {
 			r.watcher.ended(r, n)
 		}
-		return r.release(n, ready)
+		return r.release(i, ready, failure)
 	case *failure != nil:
 		return ready
 	case r.ctx.Err() != nil:
@@ -245,11 +292,20 @@ func isHeldBack(err error) bool {
 }
 
 // release makes those users of a node ready that waited for nothing else.
-func (r *run) release(n *node, ready []int) []int {
+func (r *run) release(i int, ready []int, failure *error) []int {
+	n := r.program.nodes[i]
 	for _, user := range n.users {
 		if r.waiting[user]--; r.waiting[user] == 0 {
 			ready = append(ready, user)
 		}
+	}
+	if n.loop == nil {
+		return ready
+	}
+	ready, err := r.turn(n.loop, ready)
+	if err != nil && *failure == nil {
+		*failure = err
+		r.cancel()
 	}
 	return ready
 }
@@ -257,19 +313,29 @@ func (r *run) release(n *node, ready []int) []int {
 // skips tells whether a node must not run: a branch that it stands on was not
 // taken, or what it refers to was skipped. A merge is skipped only when all of
 // its candidates were.
-func (r *run) skips(n *node) bool {
-	for _, slot := range n.gates {
+func (r *run) skips(w *wiring) bool {
+	for _, slot := range w.gates {
 		if r.values[slot] != true {
 			return true
 		}
 	}
-	for _, source := range n.needs {
+	for _, source := range w.needs {
 		if r.skipped[source] {
 			return true
 		}
 	}
-	if len(n.fallbacks) == 0 {
+	if len(w.fallbacks) == 0 {
 		return false
 	}
-	return !slices.ContainsFunc(n.fallbacks, func(source int) bool { return !r.skipped[source] })
+	return !slices.ContainsFunc(w.fallbacks, func(source int) bool { return !r.skipped[source] })
+}
+
+// skip takes a node for skipped, whatever it did in an earlier round.
+func (r *run) skip(i int) {
+	n := r.program.nodes[i]
+	r.skipped[i] = true
+	clear(r.values[n.first : n.first+n.count])
+	if n.typ == "output" {
+		r.outputs[n.name] = nil
+	}
 }

@@ -7,7 +7,6 @@ import "nightshift/spec"
 var refused = []string{
 	"enable_web_search", "safe_context_token_window", "citation_metadata",
 	"enable_moderation", "enable_pii_address", "enable_pii_cc", "enable_pii_email", "enable_pii_name", "enable_pii_phone", "enable_pii_ssn", "safety",
-	"retry_on_failure", "retry",
 }
 
 func (s *setup) refuseSwitches() {

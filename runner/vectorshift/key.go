@@ -179,3 +179,11 @@ func keyInFile(path string) (string, error) {
 	}
 	return strings.TrimSpace(key), nil
 }
+
+// reason is an error of a file without its name, which is said already.
+func reason(err error) error {
+	if p, ok := errors.AsType[*fs.PathError](err); ok {
+		return p.Err
+	}
+	return err
+}

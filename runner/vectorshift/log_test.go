@@ -1,8 +1,10 @@
 package vectorshift
 
 import (
+	"context"
 	"io"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"nightshift/runner"
@@ -25,15 +27,19 @@ func TestWhatIsLogged(t *testing.T) {
 	}
 	const run, status, terminate = "/pipeline/p/run", "/pipeline/p/run/status/t", "/pipeline/p/terminate"
 	started := record(info, "run started", "t", "trace")
-	start := func(p *Pipeline, h *RunHandle) { p.Start(t.Context(), nil, RunOptions{TraceID: "trace"}) }
-	look := func(p *Pipeline, h *RunHandle) { h.Status(t.Context()) }
-	wait := func(p *Pipeline, h *RunHandle) { h.Result(t.Context(), ResultOptions{Timeout: time.Millisecond}) }
-	end := func(p *Pipeline, h *RunHandle) { h.Terminate(t.Context()) }
-	inlined := func(p *Pipeline, h *RunHandle) { p.Run(t.Context(), nil, RunOptions{TraceID: "trace"}) }
-	streamIt := func(p *Pipeline, h *RunHandle) { all(t, p.Stream(t.Context(), nil, RunOptions{TraceID: "trace"})) }
+	start := func(ctx context.Context, p *Pipeline, h *RunHandle) { p.Start(ctx, nil, RunOptions{TraceID: "trace"}) }
+	look := func(ctx context.Context, p *Pipeline, h *RunHandle) { h.Status(ctx) }
+	wait := func(ctx context.Context, p *Pipeline, h *RunHandle) {
+		h.Result(ctx, ResultOptions{Timeout: time.Millisecond})
+	}
+	end := func(ctx context.Context, p *Pipeline, h *RunHandle) { h.Terminate(ctx) }
+	inlined := func(ctx context.Context, p *Pipeline, h *RunHandle) { p.Run(ctx, nil, RunOptions{TraceID: "trace"}) }
+	streamIt := func(ctx context.Context, p *Pipeline, h *RunHandle) {
+		all(t, p.Stream(ctx, nil, RunOptions{TraceID: "trace"}))
+	}
 	for name, test := range map[string]struct {
 		reply reply
-		do    func(p *Pipeline, h *RunHandle)
+		do    func(ctx context.Context, p *Pipeline, h *RunHandle)
 		log   []map[string]any
 	}{
 		"start": {
@@ -117,22 +123,25 @@ func TestWhatIsLogged(t *testing.T) {
 			},
 		},
 		"frames": {
-			events(`data: {"run_id": "t", "type": "result", "status": "failed"}` + "\n\n"), func(p *Pipeline, h *RunHandle) {
-				all(t, p.RunStream(t.Context(), nil, RunOptions{TraceID: "trace"}))
+			events(`data: {"run_id": "t", "type": "result", "status": "failed"}` + "\n\n"), func(ctx context.Context, p *Pipeline, h *RunHandle) {
+				all(t, p.RunStream(ctx, nil, RunOptions{TraceID: "trace"}))
 			},
 			[]map[string]any{started, record(warn, "run ended", "t", "trace", "status", "failed", "error", "the platform gives no reason")},
 		},
 		"inputs that cannot be sent": {
-			said(`{}`), func(p *Pipeline, h *RunHandle) {
+			said(`{}`), func(ctx context.Context, p *Pipeline, h *RunHandle) {
 				p.Add("in", Input{Type: "file"})
-				p.Start(t.Context(), runner.Inputs{"in": map[string]any{"file": "nowhere.txt"}}, RunOptions{TraceID: "trace"})
+				p.Start(ctx, runner.Inputs{"in": map[string]any{"file": "nowhere.txt"}}, RunOptions{TraceID: "trace"})
 			},
 			[]map[string]any{record(warn, "run not started", "", "trace", "error", "")},
 		},
 	} {
-		c, _, log := scriptedLog(t, test.reply)
-		test.do(c.Pipeline("p"), c.Handle("p", "t", "trace"))
-		got := records(t, log)
+		var got []map[string]any
+		synctest.Test(t, func(t *testing.T) { // the clock moves only while all wait: no call comes too late
+			c, _, log := scriptedLog(t, test.reply)
+			test.do(t.Context(), c.Pipeline("p"), c.Handle("p", "t", "trace"))
+			got = records(t, log)
+		})
 		if name == "inputs that cannot be sent" && len(got) == 1 {
 			got[0]["error"] = ""
 		}

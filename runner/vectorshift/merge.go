@@ -103,6 +103,9 @@ func (n *Node) setInputs(given map[string]any, before *Node) {
 	for name, v := range given {
 		switch {
 		case isPersonal(given) || !isProviderKey(t, name):
+			if before != nil && sameObject(v, before.Inputs[name]) {
+				v = before.Inputs[name] // with the branch that it is on, say
+			}
 			n.Inputs[name], n.own[name] = v, true
 		case !spec.IsEmpty(v):
 			n.held = append(n.held, name)

@@ -15,12 +15,19 @@ import (
 type Pipeline struct {
 	ID, Name, Description, BranchID, Version string
 	Others                                   []string // ids of other pipelines of that name, after SavePipeline
+	Subs                                     []Sub    // the pipelines from files that its nodes run, inner ones first, after SavePipeline
 	Notes                                    []string // what is worth knowing about the last save: nodes that stay, keys that are not sent
 
 	client *Client
 	dir    string // that paths of files in inputs are relative to
 	nodes  []*Node
 	object map[string]any // as the platform has it; nil: it was not fetched
+}
+
+// Sub is a pipeline that was saved along with one whose nodes run it.
+type Sub struct {
+	ID, Name string // the id is "" where a new one was looked at only
+	Action   runner.SaveAction
 }
 
 // Which says which pipeline is fetched: by ID, or by Name, which is that of the most

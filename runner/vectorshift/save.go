@@ -91,7 +91,7 @@ func (d *draft) save(ctx context.Context, o SaveOptions) error {
 		n.raw, n.Outputs = now.raw, now.Outputs
 	}
 	if o.NoDeploy {
-		p.Notes = append(p.Notes, fmt.Sprintf("pipeline %s is kept, but not published: runs use the version before; save --deploy publishes it", p.Name))
+		p.Notes = append(p.Notes, "what was saved is not published: runs use the version before; save --deploy publishes it")
 	}
 	return nil
 }
@@ -115,47 +115,44 @@ func (p *Pipeline) namesOf(ids []string) []string {
 
 // SavePipeline makes the pipeline of that name what a batch file declares: it is
 // created, updated or left unchanged; changes tells what is written, a line each, and
-// is nil where nothing is or all is new. One that is declared without nodes is fetched
-// only. With lookOnly nothing is written, and what would be done is told.
+// is nil where nothing is or all is new. Pipelines from files that its nodes run are
+// saved before it, and their changes told under their names; the action is that of the
+// pipeline itself. One that is declared without nodes is fetched only. With lookOnly nothing is written, and what would be
+// done is told.
 func (c *Client) SavePipeline(ctx context.Context, sp *spec.Pipeline, o SaveOptions, lookOnly bool) (p *Pipeline, action runner.SaveAction, changes []string, err error) {
-	p, created, err := c.findOrCreate(ctx, sp, lookOnly)
+	f, err := c.familyOf(sp)
 	if err != nil {
 		return nil, "", nil, err
 	}
+	if err := f.find(ctx); err != nil {
+		return nil, "", nil, err
+	}
 	if sp.Nodes == nil {
-		return p, runner.Unchanged, nil, nil
+		return f.main().saved, runner.Unchanged, nil, nil
 	}
-	if p.object != nil { // it is there
-		if err := p.whole(); err != nil {
-			return nil, "", nil, err
+	for _, k := range f.kin {
+		if !lookOnly {
+			if err := f.ready(ctx, k); err != nil {
+				return nil, "", nil, err
+			}
 		}
-	}
-	kept := p.declare(sp)
-	d := p.draft()
-	changes = d.changes()
-	switch {
-	case created:
-		action, changes = runner.Created, nil
-	case changes != nil || o.writes():
-		action = runner.Updated
-	default:
-		action = runner.Unchanged
-	}
-	p.Notes = append(kept, d.notes(action != runner.Unchanged)...)
-	if action == runner.Unchanged && p.newDescription() != "" {
-		p.Notes = append(p.Notes, "the platform has another description, which is kept: the new one is sent along with the next change")
-	}
-	if !lookOnly && action != runner.Unchanged {
-		if err := d.save(ctx, o); err != nil {
-			return nil, "", nil, err
+		options := o
+		if k != f.main() {
+			options = SaveOptions{Deploy: o.Deploy, NoDeploy: o.NoDeploy}
 		}
+		lines, err := f.save(ctx, k, options, lookOnly)
+		if err != nil {
+			return nil, "", nil, f.said(k, err)
+		}
+		changes = append(changes, lines...)
 	}
-	return p, action, changes, nil
+	p = f.main().saved
+	p.Subs = f.subs()
+	return p, f.main().action, changes, nil
 }
 
-// findOrCreate gives the pipeline that is saved to. With lookOnly one that is not there
-// is not created either, and has no id.
-func (c *Client) findOrCreate(ctx context.Context, sp *spec.Pipeline, lookOnly bool) (p *Pipeline, created bool, err error) {
+// find gives the pipeline that is saved to. One that is not there is new, and has no id.
+func (c *Client) find(ctx context.Context, sp *spec.Pipeline) (p *Pipeline, isNew bool, err error) {
 	err = again(ctx, func() (err error) {
 		p, err = c.Fetch(ctx, Which{ID: sp.ID, Name: sp.Name})
 		return err
@@ -163,14 +160,8 @@ func (c *Client) findOrCreate(ctx context.Context, sp *spec.Pipeline, lookOnly b
 	switch {
 	case err == nil && sp.ID == "":
 		p.Others, err = c.others(ctx, p)
-	case !isNotFound(err) || sp.ID != "" || sp.Nodes == nil:
-	case lookOnly:
+	case isNotFound(err) && sp.ID == "" && sp.Nodes != nil:
 		return &Pipeline{Name: sp.Name, client: c}, true, nil
-	default:
-		if p, err = c.create(ctx, sp.Name, sp.Description, nil); err == nil {
-			p.Others, err = c.others(ctx, p)
-		}
-		return p, true, err
 	}
 	return p, false, err
 }

@@ -207,7 +207,7 @@ func TestDeployThatIsAskedFor(t *testing.T) {
 			action  runner.SaveAction
 			notes   []string
 		}{
-			{vectorshift.SaveOptions{NoDeploy: true}, runner.Created, []string{"pipeline p is kept, but not published: runs use the version before; save --deploy publishes it"}},
+			{vectorshift.SaveOptions{NoDeploy: true}, runner.Created, []string{"what was saved is not published: runs use the version before; save --deploy publishes it"}},
 			{vectorshift.SaveOptions{NoDeploy: true}, runner.Unchanged, nil},
 			{vectorshift.SaveOptions{}, runner.Unchanged, nil},
 			{vectorshift.SaveOptions{Deploy: true}, runner.Updated, nil},

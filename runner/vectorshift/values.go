@@ -1,48 +1,28 @@
 package vectorshift
 
 import (
-	"cmp"
-	"encoding/base64"
 	"encoding/json"
-	"errors"
 	"fmt"
-	"io"
-	"io/fs"
-	"mime"
-	"net/http"
-	"os"
-	"path/filepath"
 	"strings"
 
 	"nightshift/runner"
+	"nightshift/spec"
 )
-
-// maxFile is the most that a file may have that is sent along, in bytes.
-const maxFile = 25 << 20
 
 // encodeInputs gives the values of inputs the form of the wire: an object is
 // {"type": "map", "items": {...}}, at any depth. Where an input is of a type of
-// files, {file: path} is the file itself; paths are relative to dir. What has the
+// files, {file: path} (or {path: path}) is the file itself; paths are relative to dir. What has the
 // form of the wire stays as it is. Errors are *runner.InputError.
 func encodeInputs(in map[string]any, types map[string]string, dir string) (map[string]any, error) {
 	wire := make(map[string]any, len(in))
 	for name, value := range in {
-		encoded, err := encode(plain(value), takesFiles(types[name]), dir)
+		encoded, err := encode(plain(value), spec.IsFileType(types[name]), dir)
 		if err != nil {
 			return nil, &runner.InputError{Err: fmt.Errorf("input %s: %w", name, err)}
 		}
 		wire[name] = encoded
 	}
 	return wire, nil
-}
-
-// takesFiles tells whether values of a type are files, or lists of them.
-func takesFiles(typ string) bool {
-	switch strings.TrimRight(strings.ReplaceAll(typ, "vec<", ""), ">") {
-	case "file", "image", "audio":
-		return true
-	}
-	return false
 }
 
 func encode(v any, files bool, dir string) (any, error) {
@@ -58,10 +38,13 @@ func encode(v any, files bool, dir string) (any, error) {
 		}
 		return list, nil
 	case map[string]any:
-		if path, ok := v["file"]; ok && files {
-			return encodeFile(path, len(v), dir)
+		if name, named, err := spec.NamedFile(v); named && files {
+			if err != nil {
+				return nil, err
+			}
+			return encodeFile(name, dir)
 		}
-		if isFile(v) {
+		if spec.IsFile(v) {
 			return v, nil
 		}
 		if _, ok := items(v); ok {
@@ -96,71 +79,12 @@ func items(v map[string]any) (map[string]any, bool) {
 	return members, ok && v["type"] == "map" && len(v) == 2
 }
 
-func isFile(v map[string]any) bool {
-	_, ok := v["raw_bytes"].(string)
-	return ok && v["type"] == "file"
-}
-
-func encodeFile(path any, members int, dir string) (any, error) {
-	name, ok := path.(string)
-	if !ok || name == "" || members != 1 {
-		return nil, errors.New("a file is given as {file: path}")
-	}
-	data, err := readFile(name, dir)
+func encodeFile(name, dir string) (any, error) {
+	data, err := spec.ReadFile(name, dir, spec.MaxFile)
 	if err != nil {
-		return nil, fmt.Errorf("cannot read the file %s: %w", name, err)
+		return nil, err
 	}
-	return map[string]any{
-		"type": "file", "raw_bytes": base64.StdEncoding.EncodeToString(data),
-		"metadata": map[string]any{"name": filepath.Base(name), "path": name, "mime_type": mimeType(name, data)},
-	}, nil
-}
-
-func readFile(path, dir string) ([]byte, error) {
-	if !filepath.IsAbs(path) {
-		path = filepath.Join(dir, path)
-	}
-	info, err := os.Stat(path)
-	switch {
-	case err != nil:
-		return nil, reason(err)
-	case info.IsDir():
-		return nil, errors.New("it is a folder")
-	case !info.Mode().IsRegular(): // a pipe would be waited for
-		return nil, errors.New("it is no file")
-	}
-	f, err := os.Open(path)
-	if err != nil {
-		return nil, reason(err)
-	}
-	defer f.Close()
-	data, err := io.ReadAll(io.LimitReader(f, maxFile+1))
-	switch {
-	case err != nil:
-		return nil, reason(err)
-	case len(data) > maxFile:
-		return nil, fmt.Errorf("it has more than %d MB, which is as much as is sent", maxFile>>20)
-	}
-	return data, nil
-}
-
-// reason is an error of a file without its name, which is said already.
-func reason(err error) error {
-	if p, ok := errors.AsType[*fs.PathError](err); ok {
-		return p.Err
-	}
-	return err
-}
-
-// mimeType tells by the bytes what pictures and PDFs are, as their names are often
-// wrong, and by the ending of the name what the rest is.
-func mimeType(name string, data []byte) string {
-	seen := http.DetectContentType(data)
-	if !strings.HasPrefix(seen, "image/") && seen != "application/pdf" {
-		seen = cmp.Or(mime.TypeByExtension(filepath.Ext(name)), seen)
-	}
-	kind, _, _ := strings.Cut(seen, ";")
-	return kind
+	return spec.FileValue(name, data), nil
 }
 
 // decodeOutputs gives the outputs of a run as plain values: an object of the wire is
@@ -187,6 +111,17 @@ func decode(v any) any {
 			plain[key] = decode(member)
 		}
 		return plain
+	}
+	return v
+}
+
+// languages are the numbers that the platform has for those of code.
+var languages = map[string]json.Number{"python": "0", "py": "0", "javascript": "1", "js": "1"}
+
+// onWire gives what a batch file says of an input in the platform's words.
+func onWire(nodeType, input string, v any) any {
+	if number, known := languages[strings.ToLower(strings.TrimSpace(text(v)))]; known && nodeType == "code_execution" && input == "language" {
+		return number
 	}
 	return v
 }

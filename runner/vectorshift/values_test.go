@@ -14,6 +14,7 @@ import (
 	"pgregory.net/rapid"
 
 	"nightshift/runner"
+	"nightshift/spec"
 )
 
 type (
@@ -47,6 +48,8 @@ func TestEncodeInputs(t *testing.T) {
 		{"a file of the wire", "file", made, made},
 		{"a file of the wire, for another type", "", made, made},
 		{"a file", "file", file, made},
+		{"a file by its path", "file", obj{"path": "docs/a.txt"}, made},
+		{"an object that has a path", "file", obj{"path": "docs/a.txt", "x": "y"}, obj{"type": "map", "items": obj{"path": "docs/a.txt", "x": "y"}}},
 		{"a picture", "image", file, made},
 		{"a sound", "audio", file, made},
 		{"files", "vec<file>", list{file, made, "https://h/a.txt"}, list{made, made, "https://h/a.txt"}},
@@ -81,7 +84,7 @@ func TestFilesThatCannotBeSent(t *testing.T) {
 	writeFile(t, filepath.Join(dir, "large"), "")
 	writeFile(t, filepath.Join(dir, "a little too large"), "")
 	os.Truncate(filepath.Join(dir, "large"), 1<<40)
-	os.Truncate(filepath.Join(dir, "a little too large"), maxFile+1)
+	os.Truncate(filepath.Join(dir, "a little too large"), spec.MaxFile+1)
 	os.Symlink("gone", filepath.Join(dir, "link"))
 	for _, test := range []struct {
 		value any
@@ -92,8 +95,8 @@ func TestFilesThatCannotBeSent(t *testing.T) {
 		{obj{"file": "folder/x/y"}, "cannot read the file folder/x/y: not a directory"},
 		{obj{"file": "folder"}, "cannot read the file folder: it is a folder"},
 		{obj{"file": "."}, "cannot read the file .: it is a folder"},
-		{obj{"file": "large"}, "cannot read the file large: it has more than 25 MB, which is as much as is sent"},
-		{obj{"file": "a little too large"}, "cannot read the file a little too large: it has more than 25 MB, which is as much as is sent"},
+		{obj{"file": "large"}, "cannot read the file large: it has more than 25 MB, which is the most that is read"},
+		{obj{"file": "a little too large"}, "cannot read the file a little too large: it has more than 25 MB, which is the most that is read"},
 		{obj{"file": ""}, "a file is given as {file: path}"},
 		{obj{"file": nil}, "a file is given as {file: path}"},
 		{obj{"file": list{"a"}}, "a file is given as {file: path}"},
@@ -106,7 +109,7 @@ func TestFilesThatCannotBeSent(t *testing.T) {
 			t.Errorf("%v: error %v", test.value, err)
 		}
 	}
-	os.Truncate(filepath.Join(dir, "large"), maxFile)
+	os.Truncate(filepath.Join(dir, "large"), spec.MaxFile)
 	if _, err := encodeInputs(obj{"doc": obj{"file": "large"}}, map[string]string{"doc": "file"}, dir); err != nil {
 		t.Errorf("one as large as allowed: %v", err)
 	}

@@ -57,7 +57,7 @@ func (n *Node) wired(old *Node, ids map[string]string) *wired {
 		case old != nil && !n.own[name] && reflect.DeepEqual(v, old.Inputs[name]) && old.Inputs[name] != nil:
 			w.inputs[name] = object(n.raw["inputs"])[name]
 		default:
-			w.inputs[name] = renamed(plain(v), ids)
+			w.inputs[name] = renamed(onWire(n.Type, name, plain(v)), ids)
 		}
 	}
 	slices.Sort(w.masked)

@@ -26,6 +26,7 @@ type Options struct {
 
 	Redactor          *spec.Redactor // answers that hold what it hides are not kept; nil: all are
 	RequestsPerMinute int            // calls of all models together; 0: any number
+	Rehearsal         *Rehearsal     // stands in for the models, and needs no keys; nil: they are asked
 }
 
 // Client asks language models. It is safe for concurrent use, and one is to
@@ -34,6 +35,7 @@ type Client struct {
 	env      func(name string) string // "": not set
 	cache    *Cache
 	redactor *spec.Redactor
+	rehearse *Rehearsal // nil: models are asked
 	budget   *budget
 	http     *http.Client
 	log      func(string)
@@ -55,7 +57,7 @@ const putWithin = 6 * time.Second
 
 // New makes a client. It reads variables when it is asked, not before.
 func New(o Options) *Client {
-	c := &Client{cache: o.Cache, redactor: o.Redactor, budget: newBudget(o.RequestsPerMinute), log: o.Log, limiters: map[place]*runner.Limiter{}, inWords: map[schemaAt]bool{}}
+	c := &Client{cache: o.Cache, redactor: o.Redactor, rehearse: o.Rehearsal, budget: newBudget(o.RequestsPerMinute), log: o.Log, limiters: map[place]*runner.Limiter{}, inWords: map[schemaAt]bool{}}
 	if c.log == nil {
 		c.log = func(string) {}
 	}
@@ -89,9 +91,12 @@ type protocol interface {
 	address(base string) string
 	// body is what is sent, whether the answer is to come in pieces or not.
 	body(r Request, p *provider) ([]byte, error)
-	// ask makes one call. What the model says goes to text when it comes in pieces.
+	// ask is an asker.
 	ask(ctx context.Context, w *wire, r Request, text func(piece string)) (Answer, error)
 }
+
+// asker makes one call. What the model says goes to text when it comes in pieces.
+type asker func(ctx context.Context, w *wire, r Request, text func(piece string)) (Answer, error)
 
 // wire is one call: to where, and with what.
 type wire struct {
@@ -100,6 +105,7 @@ type wire struct {
 	headers   map[string]string
 	body      []byte
 	http      *http.Client
+	ask       asker
 }
 
 // Check says what is wrong with a request before it is made. It looks at no key.
@@ -123,7 +129,7 @@ func (c *Client) prepare(r Request) (*provider, *wire, error) {
 	if err != nil {
 		return nil, nil, err
 	}
-	w := &wire{base: base, url: p.protocol.address(base), http: c.http, headers: map[string]string{}}
+	w := &wire{base: base, url: p.protocol.address(base), http: c.http, headers: map[string]string{}, ask: p.protocol.ask}
 	for header, name := range p.headers {
 		if value := c.env(name); value != "" {
 			w.headers[header] = value
@@ -152,6 +158,9 @@ func (c *Client) Ask(ctx context.Context, r Request, call Call) (Answer, error) 
 	if w.key, err = c.Key(r); err != nil {
 		return Answer{}, err
 	}
+	if c.rehearse != nil {
+		w.ask = c.rehearse.asker(call, c.redactor)
+	}
 	forms, err := p.forms(w, r)
 	if err != nil {
 		return Answer{}, err
@@ -174,7 +183,7 @@ func (c *Client) Ask(ctx context.Context, r Request, call Call) (Answer, error) 
 	if inWords {
 		f = plain
 	}
-	a, err := c.call(ctx, p, w, f, text)
+	a, err := c.call(ctx, w, f, text)
 	if f.key != plain.key {
 		// That of an item may be refused for what it says of schemas: what has
 		// worked once, or does not help, is not the matter.
@@ -182,7 +191,7 @@ func (c *Client) Ask(ctx context.Context, r Request, call Call) (Answer, error) 
 			c.setSchemaForm(at, false, nil)
 		} else if why := err; !said && !known && refusesSchema(why) {
 			f = plain
-			if a, err = c.call(ctx, p, w, f, text); understood(err) {
+			if a, err = c.call(ctx, w, f, text); understood(err) {
 				c.setSchemaForm(at, true, why)
 			}
 		}
@@ -190,7 +199,7 @@ func (c *Client) Ask(ctx context.Context, r Request, call Call) (Answer, error) 
 	if err != nil {
 		return a, err
 	}
-	if err := judge(a, r, call); err != nil {
+	if err := judge(a, r, call); err != nil && c.rehearse == nil { // a made answer is as good as it can be
 		return a, err
 	}
 	if !said {
@@ -204,7 +213,7 @@ func (c *Client) Ask(ctx context.Context, r Request, call Call) (Answer, error) 
 
 // call makes the call, if the budget and the limiter let it. What one of them
 // holds back takes nothing of the other.
-func (c *Client) call(ctx context.Context, p *provider, w *wire, f form, text func(string)) (Answer, error) {
+func (c *Client) call(ctx context.Context, w *wire, f form, text func(string)) (Answer, error) {
 	if err := ctx.Err(); err != nil {
 		return Answer{}, err
 	}
@@ -222,7 +231,7 @@ func (c *Client) call(ctx context.Context, p *provider, w *wire, f form, text fu
 	defer func() { limiter.Answered(began, outcome) }()
 	w.body = f.body
 	told := false
-	a, err := p.protocol.ask(ctx, w, f.Request, func(piece string) {
+	a, err := w.ask(ctx, w, f.Request, func(piece string) {
 		told = told || piece != ""
 		text(piece)
 	})

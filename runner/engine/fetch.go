@@ -1,0 +1,144 @@
+package engine
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"net/url"
+	"strings"
+	"time"
+
+	"nightshift/runner"
+)
+
+// Limits of one request of an api or url_loader node.
+const (
+	fetchTimeout   = 60 * time.Second // for all of it, redirects included
+	fetchMaxAnswer = 10 << 20         // bytes, unpacked
+	fetchMaxHeader = 1 << 20          // bytes
+	fetchRedirects = 10
+)
+
+// answer is what a web server said.
+type answer struct {
+	status int
+	header http.Header
+	body   []byte
+	url    *url.URL // that it was found at, behind all redirects
+}
+
+// fetch sends a request and reads the whole answer, whatever its status. All that
+// api and url_loader nodes ask of the web goes through here, and in a rehearsal to
+// imitatedWeb instead of a guard. Errors are a *webError or a
+// *privateError.
+func (e *Engine) fetch(req *http.Request) (*answer, error) {
+	ctx, cancel := context.WithTimeout(req.Context(), fetchTimeout)
+	defer cancel()
+	got, err := read(e.http, req.WithContext(ctx))
+	switch {
+	case err == nil:
+		return got, nil
+	case errors.Is(ctx.Err(), context.DeadlineExceeded) && req.Context().Err() == nil:
+		err = &webError{class: "connection", err: fmt.Errorf("no answer within %v", fetchTimeout)}
+	}
+	return nil, fmt.Errorf("%s %s: %w", req.Method, req.URL.Host, err)
+}
+
+func read(client *http.Client, req *http.Request) (*answer, error) {
+	resp, err := client.Do(req)
+	if err != nil {
+		if private, ok := errors.AsType[*privateError](err); ok {
+			return nil, private
+		}
+		return nil, &webError{class: "connection", err: bare(err)}
+	}
+	defer resp.Body.Close()
+	body, err := io.ReadAll(io.LimitReader(resp.Body, fetchMaxAnswer+1))
+	switch {
+	case err != nil:
+		return nil, &webError{class: "connection", err: fmt.Errorf("the answer broke off: %w", bare(err))}
+	case len(body) > fetchMaxAnswer:
+		return nil, &webError{class: "bad_answer", err: fmt.Errorf("the answer has more than %d MB", fetchMaxAnswer>>20)}
+	}
+	return &answer{resp.StatusCode, resp.Header, body, resp.Request.URL}, nil
+}
+
+// newHTTPClient makes the client of api and url_loader nodes.
+func newHTTPClient(o Options) *http.Client {
+	return &http.Client{Transport: newGuard(o.AllowPrivateNetwork), CheckRedirect: checkRedirect}
+}
+
+// checkRedirect sends none of the author's headers on to another host: they may
+// hold a key. net/http takes that care of Authorization alone. What a body is
+// goes with the body.
+func checkRedirect(req *http.Request, via []*http.Request) error {
+	if len(via) > fetchRedirects {
+		return fmt.Errorf("more than %d redirects", fetchRedirects)
+	}
+	if first := via[0].URL; req.URL.Host != first.Host || req.URL.Scheme != first.Scheme {
+		kept := http.Header{}
+		if contentType := req.Header.Get("Content-Type"); req.Body != nil && contentType != "" {
+			kept.Set("Content-Type", contentType)
+		}
+		req.Header = kept
+	}
+	return nil
+}
+
+// webAddress parses the address that an input gives.
+func webAddress(in input, text string) (*url.URL, error) {
+	address, err := url.Parse(strings.TrimSpace(text))
+	if err != nil {
+		return nil, fmt.Errorf("input %q: %w", in.name, bare(err))
+	}
+	if address.Scheme != "http" && address.Scheme != "https" || address.Hostname() == "" {
+		return nil, fmt.Errorf("input %q: must begin with http:// or https:// and name a host", in.name)
+	}
+	return address, nil
+}
+
+// bare takes the URL out of an error: it may hold a key in its query.
+func bare(err error) error {
+	if urlError := (*url.Error)(nil); errors.As(err, &urlError) {
+		return urlError.Err
+	}
+	return err
+}
+
+// webError is a request that came to nothing. It is none of runner's errors of
+// calls: the run is not suspended for it, and it says nothing about other items,
+// which have addresses of their own.
+type webError struct {
+	class  string
+	status int // of the answer; 0: there was none, or it was not the matter
+	err    error
+}
+
+func (e *webError) Error() string { return e.err.Error() }
+func (e *webError) Unwrap() error { return e.err }
+
+// Class is the class of the error in results.
+func (e *webError) Class() string { return e.class }
+
+// Status is the HTTP status in results.
+func (e *webError) Status() int { return e.status }
+
+// notFine makes an error of an answer whose status is not 2xx. It is of the
+// class that the same status of a model has.
+func notFine(req *http.Request, got *answer) error {
+	class, api := "run_failed", &runner.APIError{StatusCode: got.status}
+	switch {
+	case api.Denied():
+		class = "denied"
+	case api.Refused():
+		class = "rate_limited"
+	case api.Transient():
+		class = "unavailable"
+	case api.NotUnderstood():
+		class = "bad_request"
+	}
+	return &webError{class, got.status, fmt.Errorf("%s %s: answered %d %s: %s",
+		req.Method, req.URL.Host, got.status, http.StatusText(got.status), quote(string(got.body)))}
+}

@@ -1,0 +1,47 @@
+package engine
+
+import (
+	"errors"
+	"maps"
+	"slices"
+	"sync/atomic"
+
+	"nightshift/spec"
+)
+
+// variables are those of a run, in the order of their names. A node that works in
+// another goroutine may read one while it is set.
+type variables []atomic.Pointer[any]
+
+// newVariables gives the variables of a pipeline their first values.
+func newVariables(p *spec.Pipeline) variables {
+	if len(p.Variables) == 0 {
+		return nil
+	}
+	v := make(variables, len(p.Variables))
+	for i, name := range slices.Sorted(maps.Keys(p.Variables)) {
+		v[i].Store(new(p.Variables[name]))
+	}
+	return v
+}
+
+// variable gives the place of a variable among those of a run. Slots of references
+// are never below 0; the slot of a reference to a variable is ^variable.
+func (c *compiler) variable(name string) (variable int, ok bool) {
+	return slices.BinarySearch(slices.Sorted(maps.Keys(c.pipeline.Variables)), name)
+}
+
+func (v variables) get(variable int) any { return *v[variable].Load() }
+
+// assign gives a variable a value that is made one of the type of its first value.
+func (v variables) assign(variable int, value, first any) error {
+	if spec.IsEmpty(value) {
+		return errors.New("a variable cannot be set to nothing")
+	}
+	value, err := spec.AsVariable(value, first)
+	if err != nil {
+		return err
+	}
+	v[variable].Store(&value)
+	return nil
+}

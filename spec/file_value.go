@@ -1,0 +1,134 @@
+package spec
+
+import (
+	"cmp"
+	"encoding/base64"
+	"errors"
+	"fmt"
+	"io"
+	"mime"
+	"net/http"
+	"os"
+	"path"
+	"path/filepath"
+	"strings"
+)
+
+// MaxFile is the most that a file may have that a run works with, in bytes.
+const MaxFile = 25 << 20
+
+// IsFileType tells whether values of a type are files, or lists of them.
+func IsFileType(typ string) bool {
+	switch strings.TrimRight(strings.ReplaceAll(typ, "vec<", ""), ">") {
+	case "file", "image", "audio":
+		return true
+	}
+	return false
+}
+
+// FileValue makes the plain value of a file: {type: file, raw_bytes: BASE64,
+// metadata: {name, path, mime_type}}. The name is the last part of the path.
+func FileValue(name string, data []byte) map[string]any {
+	return map[string]any{
+		"type": "file", "raw_bytes": base64.StdEncoding.EncodeToString(data),
+		"metadata": map[string]any{"name": path.Base(filepath.ToSlash(name)), "path": name, "mime_type": MIMEType(name, data)},
+	}
+}
+
+// IsFile tells whether a value is that of a file.
+func IsFile(v any) bool {
+	m, _ := v.(map[string]any)
+	_, ok := m["raw_bytes"].(string)
+	return ok && m["type"] == "file"
+}
+
+// NamedFile gives the path of {file: path}, or {path: path}; named is false where v
+// is neither.
+func NamedFile(v any) (name string, named bool, err error) {
+	m, _ := v.(map[string]any)
+	written, file := m["file"]
+	if !file {
+		if written, named = m["path"]; !named || len(m) != 1 {
+			return "", false, nil
+		}
+	}
+	if name, _ = written.(string); name == "" || len(m) != 1 {
+		return "", true, errors.New("a file is given as {file: path}")
+	}
+	return name, true, nil
+}
+
+// ReadFile reads the file of a path that an author wrote, relative to dir. It must
+// be a file and have no more than most bytes.
+func ReadFile(name, dir string, most int) ([]byte, error) {
+	data, err := readWhole(name, dir, most)
+	if err != nil {
+		return nil, fmt.Errorf("cannot read the file %s: %w", name, reason(err))
+	}
+	return data, nil
+}
+
+func readWhole(name, dir string, most int) ([]byte, error) {
+	if !filepath.IsAbs(name) {
+		name = filepath.Join(dir, name)
+	}
+	info, err := os.Stat(name)
+	switch {
+	case err != nil:
+		return nil, err
+	case info.IsDir():
+		return nil, errors.New("it is a folder")
+	case !info.Mode().IsRegular(): // a pipe would be waited for
+		return nil, errors.New("it is no file")
+	}
+	f, err := os.Open(name)
+	if err != nil {
+		return nil, err
+	}
+	defer f.Close()
+	return ReadMost(f, info.Size(), most)
+}
+
+// ReadMost reads all of r, which likely holds size bytes; more than most are an error.
+func ReadMost(r io.Reader, size int64, most int) ([]byte, error) {
+	tooLarge := fmt.Errorf("it has more than %d MB, which is the most that is read", most>>20)
+	if size > int64(most) {
+		return nil, tooLarge
+	}
+	data := make([]byte, 0, size+512) // a large file is not copied while it grows
+	for {
+		n, err := r.Read(data[len(data):cap(data)])
+		data = data[:len(data)+n]
+		switch {
+		case len(data) > most:
+			return nil, tooLarge
+		case errors.Is(err, io.EOF):
+			return data, nil
+		case err != nil:
+			return nil, err
+		case len(data) == cap(data):
+			data = append(data, 0)[:len(data)]
+		}
+	}
+}
+
+// mimeTypes are those that tables of systems do not agree on, or lack.
+var mimeTypes = map[string]string{
+	".txt": "text/plain", ".md": "text/markdown", ".csv": "text/csv", ".tsv": "text/tab-separated-values",
+	".json": "application/json", ".jsonl": "application/jsonl", ".yaml": "application/yaml", ".yml": "application/yaml",
+	".mp3": "audio/mpeg", ".wav": "audio/wav",
+	".docx": "application/vnd.openxmlformats-officedocument.wordprocessingml.document",
+	".xlsx": "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet",
+}
+
+// MIMEType tells by the bytes what pictures and PDFs are, as their names are often
+// wrong, and by the ending of the name what the rest is.
+func MIMEType(name string, data []byte) string {
+	seen := http.DetectContentType(data)
+	if !strings.HasPrefix(seen, "image/") && seen != "application/pdf" {
+		ending := strings.ToLower(filepath.Ext(name))
+		seen = cmp.Or(mimeTypes[ending], mime.TypeByExtension(ending), seen)
+	}
+	kind, _, _ := strings.Cut(seen, ";")
+	return kind
+}
