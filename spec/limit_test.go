@@ -181,7 +181,7 @@ func nodesText(n int, variables string, node func(i int) string) string {
 // TestManyWrongReferences: only as many names are compared as somebody may read hints.
 func TestManyWrongReferences(t *testing.T) {
 	_, problems := Parse("batch.yaml", []byte(nodesText(5*maxSnippets, "", func(i int) string {
-		return fmt.Sprintf(`type: text, inputs: {text: "{{ m%d.text }}"}`, i)
+		return fmt.Sprintf(`type: text, inputs: {text: "{{ %s }}"}`, []string{fmt.Sprintf("m%d.text", i), "i.txet"}[i%2])
 	})), Options{})
 	errs, _ := problems.Split()
 	if hints := strings.Count(errs.Error(), "did you mean"); len(errs) != 5*maxSnippets || hints != maxSnippets {
