@@ -90,7 +90,7 @@ func parseDocument(file string, source []byte, redact *Redactor) *document {
 // lines are those of the source, for whoever has a problem to show.
 func (d *document) lines() []string {
 	if d.split == nil {
-		d.split = yamlBreak.Split(strings.ToValidUTF8(string(d.source), "\ufffd"), -1)
+		d.split = yamlLines(strings.ToValidUTF8(string(d.source), "\ufffd"))
 	}
 	return d.split
 }

@@ -51,8 +51,26 @@ type extraDocument struct{ line int }
 
 func (e *extraDocument) Error() string { return "a second YAML document" }
 
-// yamlBreak is what ends a line for the parser, whose line numbers are used.
-var yamlBreak = regexp.MustCompile("\r\n|[\n\r\u0085\u2028\u2029]")
+// yamlLines splits a text where a line ends for the parser, whose line numbers are
+// used.
+func yamlLines(text string) (lines []string) {
+	for {
+		end := strings.IndexFunc(text, isYAMLBreak)
+		if end < 0 {
+			return append(lines, text)
+		}
+		lines = append(lines, text[:end])
+		_, size := utf8.DecodeRuneInString(text[end:])
+		if strings.HasPrefix(text[end:], "\r\n") {
+			size = 2
+		}
+		text = text[end+size:]
+	}
+}
+
+func isYAMLBreak(r rune) bool {
+	return r == '\n' || r == '\r' || r == '\u0085' || r == '\u2028' || r == '\u2029'
+}
 
 var yamlLine = regexp.MustCompile(`line (\d+): `)
 
