@@ -91,7 +91,7 @@ func (r *run) attach(ctx context.Context, t *task) bool {
 		}
 	}
 	t.step, t.first = toWait, r.PollInterval
-	t.trouble, t.lost, t.given = nil, nil, nil
+	t.trouble, t.lost, t.given = trouble{}, nil, nil
 	return true
 }
 

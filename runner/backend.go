@@ -136,8 +136,9 @@ type Status struct {
 // Suspension says that a run stopped at calls that were refused or broke off, and
 // can be resumed at those nodes.
 type Suspension struct {
-	At   time.Time // when that was: what the other side asks to wait counts from here
-	Errs []error   // of each such node a *RunError, around an *APIError, a *ConnectionError or a *HeldBack
+	At       time.Time // when that was: what the other side asks to wait counts from here
+	Errs     []error   // of each such node a *RunError, around an *APIError, a *ConnectionError or a *HeldBack
+	Progress int       // nodes, and parts of nodes, that have ended since the run's start
 }
 
 // cause is the first error of a call that was made; where none was, the run is

@@ -19,7 +19,7 @@ func (r *run) startAgain(t *task, failed Status) bool {
 	e.Until, e.Reason = t.due, describe(failed.Err, classRun).Message
 	t.usage, t.paid = addUsage(t.usage, failed.Usage), nil
 	e.Usage, e.Carried = t.tell()
-	t.step, t.answersSince, t.trouble = toStart, now, nil
+	t.step, t.answersSince, t.trouble = toStart, now, trouble{}
 	t.handle = Handle{}
 	r.emit(e)
 	r.parked.add(t)

@@ -60,18 +60,19 @@ type fakeCall struct {
 }
 
 type fakeRun struct {
-	id      string
-	handle  Handle
-	script  []string
-	looks   string
-	node    string
-	hidden  bool // nobody knows of it
-	usage   atomic.Pointer[Usage]
-	due     time.Time // to be resumed
-	status  Status
-	settled chan struct{} // closed when the run has ended or was suspended
-	ctx     context.Context
-	cancel  context.CancelFunc
+	id       string
+	handle   Handle
+	script   []string
+	looks    string
+	node     string
+	progress int  // of which it tells
+	hidden   bool // nobody knows of it
+	usage    atomic.Pointer[Usage]
+	due      time.Time // to be resumed
+	status   Status
+	settled  chan struct{} // closed when the run has ended or was suspended
+	ctx      context.Context
+	cancel   context.CancelFunc
 }
 
 // waiting tells when a run has ended; resuming can go on with suspended ones
@@ -190,6 +191,9 @@ func (r *fakeRun) work(word string) bool {
 	case name == "at":
 		r.node = arg
 		return false
+	case name == "got":
+		r.progress++
+		return false
 	case name == "pay":
 		var took Usage
 		if _, err := fmt.Sscanf(arg, "%d/%d", &took.InputTokens, &took.OutputTokens); err != nil {
@@ -233,11 +237,9 @@ func (r *fakeRun) after(word string) Status {
 		suspension.Errs = append(suspension.Errs, r.met(node, err))
 		if api, ok := errors.AsType[*APIError](err); ok {
 			r.due = later(r.due, now.Add(min(api.RetryAfter, 5*time.Minute)))
-		} else if held, ok := errors.AsType[*HeldBack](err); ok {
-			r.due = later(r.due, now.Add(held.For))
-		}
+		} // who was held back is held back again
 	}
-	if suspension.Errs != nil {
+	if suspension.Progress = r.progress; suspension.Errs != nil {
 		return Status{State: Running, Suspended: suspension}
 	}
 	switch word {

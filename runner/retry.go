@@ -16,10 +16,15 @@ const maxRetryAfter = 5 * time.Minute
 // at the same instant. It is added: nobody comes back early.
 const retryAfterJitter = 0.05
 
-// trouble is what a task has met, by the node that it was met at.
-type trouble map[string]*tries
+// trouble is what a task has met since it last got on.
+type trouble struct {
+	progress int               // of its run by then
+	at       map[string]*tries // by node
+}
 
-// tries are those at one node that came to nothing.
+// tries are those at one node that came to nothing. A node may make many calls: of a
+// list, in the rounds of a loop, in a pipeline of its own. Which of them was in vain is
+// not known, but whether any part of the run has got on since.
 type tries struct {
 	met       time.Time     // when there was trouble first
 	since     time.Time     // when a call was first made in vain; zero: none was
@@ -32,32 +37,54 @@ type tries struct {
 
 // meet counts errors that may pass, one a node, and tells how long to wait before
 // the run goes on; giveUp says why it should not. Nodes that are not met again
-// got on: their counts begin anew.
+// got on: their counts begin anew. Where any part of the run got on, all do. Who
+// refused a call, or failed, is left alone as long as any of them needs; of those whose
+// calls were only held back, the first one ends the pause, and others are held back
+// again.
 func (t *trouble) meet(s *Suspension, retry *Retry, random func() float64) (pause time.Duration, giveUp error) {
-	before := *t
-	*t = trouble{}
-	for _, err := range s.Errs {
+	before := t.at
+	if s.Progress > t.progress {
+		before = nil
+	}
+	*t = trouble{s.Progress, map[string]*tries{}}
+	var called bool
+	var first time.Duration // of those held back
+	held := map[*tries]time.Duration{}
+	for _, cause := range s.Errs {
 		node := ""
-		if at, ok := errors.AsType[*RunError](err); ok {
+		if at, ok := errors.AsType[*RunError](cause); ok {
 			node = at.Node
 		}
 		met := before[node]
 		if met == nil {
 			met = &tries{met: s.At}
 		}
-		(*t)[node] = met
-		wait, err := met.meet(err, retry, s.At, random)
+		t.at[node] = met
+		wait, err := met.meet(cause, retry, s.At, random)
 		if err != nil {
 			return 0, err
 		}
-		pause = max(pause, wait)
+		if _, ok := errors.AsType[*HeldBack](cause); !ok {
+			pause, called = max(pause, wait), true
+			continue
+		}
+		if len(held) == 0 || wait < first {
+			first = wait
+		}
+		held[met] = wait
+	}
+	if !called {
+		pause = first
+	}
+	for met, wait := range held {
+		met.held += min(wait, pause)
 	}
 	return pause, nil
 }
 
 // unreached is how often a node at most had no answer at all.
 func (t trouble) unreached() (most int) {
-	for _, met := range t {
+	for _, met := range t.at {
 		most = max(most, met.unreached)
 	}
 	return most
@@ -67,7 +94,6 @@ func (t trouble) unreached() (most int) {
 // next one, so refusals are bounded by time alone.
 func (t *tries) meet(err error, retry *Retry, now time.Time, random func() float64) (pause time.Duration, giveUp error) {
 	if wait, ok := errors.AsType[*HeldBack](err); ok {
-		t.held += wait.For
 		// It waits for others, which is no reason to give it up while they get on.
 		nobody := t.met // has got on since then
 		if wait.Taken.After(nobody) {

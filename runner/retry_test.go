@@ -49,7 +49,15 @@ func TestWhenATroubledRunGoesOn(t *testing.T) {
 		// Of nodes that are refused side by side, the longest pause counts.
 		{"refuse429=1s+refuse429=3s 1s", 0, "3s", "4s"},
 		{"refuse429=3s+refuse429=1s 1s", 1, "3.15s", "4.15s"},
-		{"refuse429=3s+fail503+park=7s", 1, "7s", "7s"},
+		{"refuse429=3s+fail503+park=7s", 1, "3.15s", "3.15s"},
+		// One that was held back asks again when another is due; of such, the first to be due ends the pause.
+		{"refuse429=1s+park=1h park=50m 1s", 0, "1s 50m1s", "50m2s"},
+		{"park=1h+refuse429=1s 1s", 0, "1s", "2s"},
+		{"park=1h+park=10s+park=1m 1s", 0, "10s", "11s"},
+		// Where anything got on in between, all begin anew.
+		{strings.Repeat("got fail503 ", 9), 1, "1s 2s 3s 4s 5s 6s 7s 8s 9s", "9s"},
+		{"got fail503 fail503 fail503 got fail503 fail503 fail503", 1, "1s 3s 7s 8s 10s 14s", "14s"},
+		{"refuse429=5m refuse429=5m got refuse429=5m refuse429=5m", 0, "5m0s 10m0s 15m0s 20m0s", "20m0s"},
 		{"fail503 fail503+closed closed+fail503", 1, "1s 3s 7s", "7s"},
 		// One that is not met again has got on, and begins anew.
 		{"refuse429=1ms+closed refuse429=1ms+closed refuse429=1ms refuse429=1ms+closed 1s", 1, "1s 3s 3.00105s 4.00105s", "5.00105s"},
@@ -131,9 +139,13 @@ func TestGivenUp(t *testing.T) {
 		// Waiting for others who get on is not counted.
 		"refuse429=2s park=1h refuse429=2s park=1h refuse429=2s": {short, 2*time.Hour + 4200*time.Millisecond, ErrorInfo{"rate_limited", "given up after 4.2s: " + call + " answered 429 Too Many Requests: slow down", 429, "llm"}},
 		"idle=3s 1s at=b idle=1s*":                               {short, 9 * time.Second, ErrorInfo{"rate_limited", "given up after 5s: node b (llm): held back for 1s, as too many calls were refused", 0, "b"}},
+		// An hour that was not waited, as another node was due before it, does not count as waiting.
+		"refuse429=1s park=1h+refuse429=1s refuse429=5s": {short, 2100 * time.Millisecond, ErrorInfo{"rate_limited", "given up after 1.05s: " + call + " answered 429 Too Many Requests: slow down", 429, "llm"}},
+		// Nothing got on after the first try.
+		"got 1s fail503*": {nil, 8 * time.Second, ErrorInfo{"unavailable", "given up after 4 tries: " + call + " answered 503 Service Unavailable: busy", 503, "llm"}},
 		// Any of the nodes that were met side by side ends the run.
 		"refuse429=1s+fail503*": {nil, 7050 * time.Millisecond, ErrorInfo{"unavailable", "given up after 4 tries: node llm2 (llm): POST models.test/v1/chat answered 503 Service Unavailable: busy", 503, "llm2"}},
-		"park=1s+lost*":         {nil, 7 * time.Second, ErrorInfo{"connection", "given up after 4 tries: node llm2 (llm): POST models.test/v1/chat: unexpected EOF", 0, "llm2"}},
+		"park=20m+lost*":        {nil, 7 * time.Second, ErrorInfo{"connection", "given up after 4 tries: node llm2 (llm): POST models.test/v1/chat: unexpected EOF", 0, "llm2"}},
 		// An empty account does not fill up in a minute.
 		"1s quota": {nil, time.Second, ErrorInfo{"denied", call + " answered 429 Too Many Requests: the account is empty", 429, "llm"}},
 		"garbled":  {nil, 0, ErrorInfo{"bad_request", call + " answered 400 Bad Request: what is that", 400, "llm"}},

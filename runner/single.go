@@ -70,7 +70,7 @@ func Stream(ctx context.Context, one *Single, backend Backend, chunk func(Chunk)
 			break
 		}
 	}
-	met = nil
+	met = trouble{}
 	for err == nil && status.Suspended != nil {
 		release()
 		if err = one.wait(ctx, backend, &status, &met); err != nil {

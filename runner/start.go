@@ -46,7 +46,7 @@ func (r *run) start(ctx context.Context, t *task) bool {
 		r.interrupt(ctx, t)
 	case err == nil:
 		r.began(t) // an error ends the batch, and so this run
-		t.step, t.trouble, t.lost = toWait, nil, nil
+		t.step, t.trouble, t.lost = toWait, trouble{}, nil
 		t.first = r.pace.first(r.PollInterval)
 		r.emit(t.event(Started))
 		return true

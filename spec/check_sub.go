@@ -41,6 +41,11 @@ func (d *document) checkSub(p *Pipeline, n *Node, backend string) {
 	if n.Sub == nil {
 		return // known to the backend only
 	}
+	if out := n.Sub.Node("complete"); out != nil && out.Type == "output" {
+		problem := n.Problem(n.pipelineInput(), "output complete of %s has the name of the output that every node has; rename it", n.Sub.doc.file)
+		problem.Warning = backend == "vectorshift" // which knows best
+		d.report(problem)
+	}
 	var meant []string // by what is misspelt, and said there
 	for _, name := range n.InputNames {
 		if !n.hasInput(name) {

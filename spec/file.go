@@ -129,9 +129,9 @@ type Run struct {
 
 // Retry says what is done about transient errors.
 type Retry struct {
-	MaxAttempts  int
-	MaxElapsed   time.Duration
-	UnknownStart string // retry or fail
+	MaxAttempts  int           // of a call, as far as is known: a run that gets on anywhere begins anew
+	MaxElapsed   time.Duration // of a call that is refused, likewise
+	UnknownStart string        // retry or fail
 	FailedRuns   bool
 	Backoff      Backoff
 }

@@ -63,8 +63,10 @@ type unnamed struct {
 
 func (b *Batch) unnamed(stdin io.Reader, yield func(*unnamed) bool) error {
 	m := b.mapper()
+	source := b.Source
+	source.pathsOnly = m.pathsOnly()
 	index := 0
-	return b.Source.rows(stdin, func(r row) bool {
+	return source.rows(stdin, func(r row) bool {
 		u := unnamed{item: Item{Index: index}, row: r}
 		err := r.err
 		if err == nil {

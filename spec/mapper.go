@@ -19,18 +19,21 @@ type mapper struct {
 	values   []*Template // beside names; nil: columns are input names
 	key      *Template
 	keyed    map[string]bool // columns that the key uses
-	textOnly string          // without map, the input that takes a row's text
+	textOnly string          // without map, the input that takes a row's text, or its file
+	fileOnly bool            // textOnly takes files
+	texts    bool            // rows are lines or files of text
 }
 
 func (b *Batch) mapper() *mapper {
-	m := &mapper{inputs: b.pipeline.InputNodes(), known: b.pipeline.Nodes != nil, keyed: map[string]bool{}}
+	m := &mapper{inputs: b.pipeline.InputNodes(), known: b.pipeline.Nodes != nil, keyed: map[string]bool{}, texts: b.Source.textRows()}
 	if b.Map != nil {
 		m.names = slices.Sorted(maps.Keys(b.Map))
 		for _, name := range m.names {
 			m.values = append(m.values, parseRowTemplate(b.Map[name]))
 		}
-	} else if b.Source.textRows() && len(m.inputs) == 1 {
+	} else if m.texts && len(m.inputs) == 1 {
 		m.textOnly = m.inputs[0].Name
+		m.fileOnly = IsFileType(m.inputs[0].Type) && !strings.HasPrefix(m.inputs[0].Type, "vec<")
 	}
 	if b.Key != "" {
 		m.key = parseRowTemplate(b.Key)
@@ -54,6 +57,24 @@ func (s *Source) textRows() bool {
 	})
 }
 
+// pathsOnly tells whether nobody asks for the text of rows that are whole files.
+func (m *mapper) pathsOnly() bool {
+	if m.values == nil && !m.fileOnly {
+		return false
+	}
+	for _, t := range append(slices.Clone(m.values), m.key) {
+		if t == nil {
+			continue
+		}
+		for ref := range t.Refs() {
+			if ref.Output == "text" {
+				return false
+			}
+		}
+	}
+	return true
+}
+
 func (m *mapper) item(row map[string]any) (inputs map[string]any, key string, err error) {
 	var missing string
 	get := func(ref *Ref) any {
@@ -71,6 +92,9 @@ func (m *mapper) item(row map[string]any) (inputs map[string]any, key string, er
 		}
 	case m.textOnly != "":
 		inputs = map[string]any{m.textOnly: row["text"]}
+		if path, ok := row["path"]; ok && m.fileOnly {
+			inputs[m.textOnly] = map[string]any{"file": path}
+		}
 	default:
 		inputs = row
 	}
@@ -84,7 +108,11 @@ func (m *mapper) item(row map[string]any) (inputs map[string]any, key string, er
 		return nil, key, err
 	}
 	if missing != "" {
-		return nil, "", fmt.Errorf("the row has no %q%s", missing, schema.DidYouMean(missing, slices.Sorted(maps.Keys(row))))
+		columns := slices.Sorted(maps.Keys(row))
+		if m.texts { // that of a file is there for the asking
+			columns = append(columns, "text")
+		}
+		return nil, "", fmt.Errorf("the row has no %q%s", missing, schema.DidYouMean(missing, columns))
 	}
 	if m.key != nil && key == "" {
 		return nil, "", fmt.Errorf("the row's key is empty")

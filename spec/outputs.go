@@ -30,11 +30,12 @@ func (n *Node) Outputs() []schema.Output {
 	return outs
 }
 
-// published lists the outputs of a pipeline as those of a node that runs it.
+// published lists the outputs of a pipeline as those of a node that runs it, but for one
+// that is named as an output of every node: checkSub says so.
 func (p *Pipeline) published() []schema.Output {
 	var outs []schema.Output
 	for _, n := range p.Nodes {
-		if n.Type == "output" {
+		if n.Type == "output" && n.Name != "complete" {
 			doc, _ := n.Inputs["description"].(string)
 			outs = append(outs, schema.Output{Name: n.Name, Type: whole(n.InputType("value")), Doc: doc})
 		}

@@ -35,7 +35,7 @@ func textRows(from *bufio.Reader, name string, yield rowFunc) error {
 	})
 }
 
-// textFileRow makes a row {path, text} of a whole file.
+// textFileRow makes a row {path, text} of a whole file, which must be text.
 func textFileRow(path, shown string, yield rowFunc) bool {
 	r := row{place: placeAt(path, 1), raw: []byte(shown)}
 	text, err := readRow(path)

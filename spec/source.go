@@ -27,6 +27,8 @@ type Source struct {
 	at     schema.Problem // the place of the axes
 	from   []*yaml.Node   // paths, globs, or "-"
 	doc    *document
+
+	pathsOnly bool // rows of whole files have no text: nobody asks for it
 }
 
 type axisOf struct {
@@ -134,7 +136,7 @@ func (s *Source) fileRows(n *yaml.Node, stdin io.Reader, yield rowFunc) error {
 	path := s.doc.path(n.Value)
 	if !isGlob(n.Value) {
 		if s.Format == "file" {
-			textFileRow(path, n.Value, yield)
+			s.wholeFile(path, n.Value, yield)
 			return nil
 		}
 		return s.open(path, s.format(path, ""), yield)
@@ -156,7 +158,7 @@ func (s *Source) fileRows(n *yaml.Node, stdin io.Reader, yield rowFunc) error {
 			if err != nil || filepath.IsAbs(n.Value) {
 				relative = match
 			}
-			more = textFileRow(match, filepath.ToSlash(relative), yield)
+			more = s.wholeFile(match, filepath.ToSlash(relative), yield)
 			continue
 		}
 		if err := s.open(match, s.Format, func(r row) bool { more = yield(r); return more }); err != nil {
@@ -164,6 +166,15 @@ func (s *Source) fileRows(n *yaml.Node, stdin io.Reader, yield rowFunc) error {
 		}
 	}
 	return nil
+}
+
+// wholeFile makes the row of a file, which is read only where its text is wanted:
+// it may be a picture, or too large for a row.
+func (s *Source) wholeFile(path, shown string, yield rowFunc) bool {
+	if s.pathsOnly {
+		return yield(row{place: placeAt(path, 1), values: map[string]any{"path": shown}})
+	}
+	return textFileRow(path, shown, yield)
 }
 
 var escapeGlob = strings.NewReplacer("\\", `[\\]`, "*", "\\*", "?", "\\?", "[", "\\[", "{", "\\{")

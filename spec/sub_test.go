@@ -385,3 +385,18 @@ func TestSubsOfOneName(t *testing.T) {
 		mustContain(t, got, test.want)
 	}
 }
+
+// TestOutputCompleteOfSubs: it would be lost behind the output that every node has.
+func TestOutputCompleteOfSubs(t *testing.T) {
+	dir := t.TempDir()
+	write(t, filepath.Join(dir, "a.yaml"), strings.ReplaceAll(subText("a"), "  out:", "  complete:"))
+	text := strings.Replace(batchText("a.yaml"), "run0.out", "run0.complete", 1)
+	want := "batch.yaml:6:47: output complete of " + filepath.Join(dir, "a.yaml") + " has the name of the output that every node has; rename it"
+	mustContain(t, errorsOf(t, dir, text), want)
+	f, problems := Parse(filepath.Join(dir, "batch.yaml"), []byte(text+"run: {backend: vectorshift}\n"), Options{})
+	_, warnings := problems.Split()
+	mustContain(t, warnings.Error(), strings.Replace(want, ": output", ": warning: output", 1))
+	if outs := f.Pipeline.Node("run0").Outputs(); len(outs) != 1 || outs[0].Type != "path" {
+		t.Errorf("%v", outs)
+	}
+}

@@ -98,17 +98,22 @@ func (o *fileOptions) ready(file *spec.File, pipelines []variant, log *slog.Logg
 	default:
 		return nil, &exitError{exitUsage, fmt.Errorf("backend %s is not in this version of nightshift; local and vectorshift are", file.Run.Backend)}
 	}
-	backend := engine.New(o.engine(file))
+	backend, stores := engine.New(o.engine(file)), false
 	for _, v := range pipelines {
 		needs := backend.Needs(v.pipeline)
 		if len(needs.Missing) > 0 {
 			return nil, &exitError{exitUsage, v.where(needs.Missing)}
 		}
 		file.Redactor = file.Redactor.WithKeys(needs.Keys)
-		t.asks = t.asks || needs.Models
+		t.asks, stores = t.asks || needs.Models, stores || needs.Stores
 		t.unpriced = append(t.unpriced, v.where(needs.Unpriced)...)
 	}
 	std.err.redact = file.Redactor
+	if stores && !o.rehearse {
+		if err := engine.TryFiles(context.Background(), o.fileArea(file)); err != nil { // before models are paid
+			return nil, &exitError{exitResults, err}
+		}
+	}
 	return t, nil
 }
 

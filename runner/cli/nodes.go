@@ -122,6 +122,9 @@ func generic(t *schema.NodeType) bool {
 	return slices.ContainsFunc(t.Inputs, func(f schema.Field) bool { return strings.Trim(f.Type, "vec<>") == "T" })
 }
 
+// maxEnum is how many values of an enum are listed; more are hinted at.
+const maxEnum = 40
+
 func describeField(f schema.Field) string {
 	doc := f.Doc
 	var facts []string
@@ -137,7 +140,7 @@ func describeField(f schema.Field) string {
 	if f.Default != nil && f.Default != "" {
 		facts = append(facts, "default "+spec.Text(f.Default))
 	}
-	if len(f.Enum) > 0 && len(f.Enum) <= 20 {
+	if len(f.Enum) > 0 && len(f.Enum) <= maxEnum {
 		facts = append(facts, "one of "+strings.Join(f.Enum, ", "))
 	} else if len(f.Enum) > 0 {
 		facts = append(facts, fmt.Sprintf("one of %d values, such as %s", len(f.Enum), strings.Join(f.Enum[:3], ", ")))

@@ -13,8 +13,7 @@ import (
 // atOnce calls under way; the batch's concurrency counts runs, not calls.
 type batch struct {
 	spreads []spread
-	owns    memo // what the calls gave so far, while the run is suspended
-	keeps   memo // and what they keep
+	state   memo // *elements
 	each    memo
 }
 
@@ -137,6 +136,7 @@ func (b *batch) lists(c *call) (lists map[*spec.Ref][]any, n int, err error) {
 		}
 		list, is := p.elements(v)
 		if !is {
+			lists[p.ref] = []any{v} // also when the run is resumed
 			continue
 		}
 		lists[p.ref] = list
@@ -151,52 +151,110 @@ func (b *batch) lists(c *call) (lists map[*spec.Ref][]any, n int, err error) {
 	return lists, n, nil
 }
 
+// elements are what a batch has while its run is suspended.
+type elements struct {
+	n      int
+	values map[*spec.Ref][]any // what is spread, as it was at first: one value for all, or one for each
+	lists  [][]any             // the outputs so far; nil: nobody asks for this one
+	keeps  [][]any             // memos of the elements; nil where they have none
+}
+
+// begin evaluates what is spread.
+func (b *batch) begin(c *call, memos int) (*elements, error) {
+	values, n, err := b.lists(c)
+	if err != nil {
+		return nil, err
+	}
+	all := &elements{n: n, values: values, lists: make([][]any, c.node.count)}
+	for i := range all.lists {
+		slot := c.node.first + i
+		if slot != c.node.complete && (c.run.program.asked[slot] || c.run.watcher != nil) {
+			all.lists[i] = make([]any, n)
+		}
+	}
+	if memos > 0 {
+		all.keeps = make([][]any, n)
+	}
+	return all, nil
+}
+
+// element makes a call that of an element, whose outputs own takes.
+func (all *elements) element(c *call, i int, own []any, memos int) {
+	get := c.get
+	c.own, c.kept, c.element = own, nil, true
+	c.get = func(ref *spec.Ref) any {
+		if list, ok := all.values[ref]; ok {
+			return list[min(i, len(list)-1)]
+		}
+		return get(ref)
+	}
+	if all.keeps != nil {
+		if all.keeps[i] == nil {
+			all.keeps[i] = make([]any, memos)
+		}
+		c.kept = all.keeps[i]
+	}
+}
+
+// ended takes over what the call of an element gave.
+func (all *elements) ended(i int, own []any) {
+	for o, list := range all.lists {
+		if list != nil {
+			list[i] = own[o]
+		}
+	}
+	if all.keeps != nil {
+		all.keeps[i] = nil
+	}
+}
+
 // batched makes a step of that for one element.
 func (s *setup) batched(one step) step {
-	b, blocking, memos := s.batch, s.made.blocking, s.made.memos
-	b.owns, b.keeps, b.each = s.memo(), s.memo(), s.memo()
-	first, count, complete := s.made.first, s.made.count, s.made.complete
-	return func(c *call) error {
-		lists, n, err := b.lists(c)
-		if err != nil {
+	b, memos, blocking, leaf := s.batch, s.made.memos, s.made.blocking, s.leaf
+	if blocking {
+		b.state, b.each = s.memo(), s.memo()
+	}
+	return func(c *call) (err error) {
+		var all *elements
+		if blocking {
+			all, _ = c.kept[b.state].(*elements)
+		}
+		if all == nil {
+			if all, err = b.begin(c, memos); err != nil {
+				return err
+			}
+		}
+		work := func(e *call, i int, own []any) error {
+			all.element(e, i, own, memos)
+			err := one(e)
+			if err == nil {
+				all.ended(i, own)
+			}
 			return err
-		}
-		owns, _ := c.kept[b.owns].([][]any)
-		keeps, _ := c.kept[b.keeps].([][]any)
-		if owns == nil {
-			owns, keeps = make([][]any, n), make([][]any, n)
-			c.kept[b.owns], c.kept[b.keeps] = owns, keeps
-		}
-		element := func(e *call, i int) error {
-			if owns[i] == nil {
-				owns[i], keeps[i] = make([]any, count), make([]any, memos)
-			}
-			e.own, e.kept, e.element = owns[i], keeps[i], true
-			e.get = func(ref *spec.Ref) any {
-				if list := lists[ref]; list != nil {
-					return list[min(i, len(list)-1)]
-				}
-				return c.get(ref)
-			}
-			return one(e)
 		}
 		if blocking {
-			_, err = each(c, b.each, n, func(e *call, i int) (struct{}, error) { return struct{}{}, element(e, i) })
+			c.kept[b.state] = all
+			var t turns
+			if leaf {
+				t = c.run.turns
+			}
+			_, err = eachBy(c, t, b.each, all.n, func(e *call, i int) (struct{}, error) {
+				return struct{}{}, work(e, i, make([]any, len(all.lists)))
+			})
 		} else {
-			err = inTurn(c, n, element)
+			own := make([]any, len(all.lists))
+			err = inTurn(c, all.n, func(e *call, i int) error {
+				clear(own)
+				return work(e, i, own)
+			})
 		}
 		if err != nil {
 			return err
 		}
-		for slot := range count {
-			if first+slot == complete {
-				continue
+		for o, list := range all.lists {
+			if list != nil {
+				c.own[o] = list
 			}
-			list := make([]any, n)
-			for i := range n {
-				list[i] = owns[i][slot]
-			}
-			c.own[slot] = list
 		}
 		return nil
 	}

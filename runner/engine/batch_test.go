@@ -334,3 +334,70 @@ func BenchmarkBatch(b *testing.B) {
 		}
 	}
 }
+
+// What a batch works on is what it began with, also when the run is suspended and a
+// variable that it reads becomes another list.
+func TestListThatChangesWhileSuspended(t *testing.T) {
+	t.Parallel()
+	for later, words := range map[string]string{"longer": "p q r s", "shorter": "p"} {
+		t.Run(later, func(t *testing.T) {
+			t.Parallel()
+			asked := make(chan struct{})
+			once := sync.OnceFunc(func() { close(asked) })
+			m := newModel(t, func(n int, q question) reply {
+				if n < 2 {
+					once()
+					return reply{status: 429}
+				}
+				return reply{text: "<" + q.says("user") + ">"}
+			})
+			e := m.engine(t, Options{})
+			id := saveText(t, e, `
+  name: p
+  variables: {words: [a, b]}
+  nodes:
+    in: {type: input}
+    l: {type: split_text, inputs: {text: "{{ in.text }}"}}
+    n: {type: llm, execution_mode: batch, inputs: {provider: openai, model: gpt-4o, prompt: "{{ words }}"}}
+    w: {type: wait_node, inputs: {wait_time: 1, wait_time_type: nanos}}
+    set: {type: set_variable, inputs: {variable_id: words, value: "{{ l.processed_text }}", dependencies: ["{{ w.complete }}"]}}
+    out: {type: output, inputs: {output_type: json, value: "{{ n.response }}"}}
+`)
+			inject(e, id, "w", func(*call) error { <-asked; return nil })
+			h := start(t, e, id, runner.Inputs{"in": words})
+			status := wait(t, e, h)
+			if status.Suspended == nil {
+				t.Fatalf("status %+v", status)
+			}
+			for status.Suspended != nil {
+				status = resume(t, e, h)
+			}
+			same(t, "error", status.Err, nil)
+			same(t, "answers", jsonText(status.Outputs["out"]), `["<a>","<b>"]`)
+		})
+	}
+}
+
+// Of what a batch gives, that is kept which somebody asks for.
+func TestOutputsNobodyAsksFor(t *testing.T) {
+	t.Parallel()
+	e := newModel(t, always("A")).engine(t, Options{})
+	id := save(t, e, askEach)
+	n := nodeOf(e, id, "n")
+	var own []any
+	work := n.step
+	inject(e, id, "n", func(c *call) error {
+		err := work(c)
+		own = c.own
+		return err
+	})
+	status := wait(t, e, start(t, e, id, runner.Inputs{"in": "a b"}))
+	same(t, "outputs", asJSON(status.Outputs), `{"out":["A","A"],"used":[15,15]}`)
+	there := 0
+	for _, v := range own {
+		if _, list := v.([]any); list {
+			there++
+		}
+	}
+	same(t, "lists", there, 2)
+}

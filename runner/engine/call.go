@@ -16,6 +16,7 @@ import (
 // call is one execution of a node. It is the node's only way to the run.
 type call struct {
 	ctx     context.Context
+	begin   context.Context // of a call for an element: when it is done, nothing more is begun; nil: ctx says it
 	get     func(*spec.Ref) any
 	run     *run
 	node    *node

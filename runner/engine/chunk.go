@@ -20,13 +20,13 @@ func (c *compiler) wireChunks() {
 		if n.Type == "input" {
 			continue // a watcher knows what it put in
 		}
+		made := c.program.nodes[i]
 		for _, o := range n.Outputs() {
 			if o.Type != "path" {
-				made := c.program.nodes[i]
 				made.tells = append(made.tells, told{n.Name + "." + o.Name, c.slots[[2]string{n.Name, o.Name}].slot})
 			}
 		}
-		if n.Type != "output" || n.Inputs["output_type"] != "stream<string>" {
+		if n.Type != "output" || n.Inputs["output_type"] != "stream<string>" || made.loop != nil {
 			continue
 		}
 		ref, whole := spec.ParseTemplate(n.Inputs["value"]).Whole()

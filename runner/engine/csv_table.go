@@ -33,6 +33,9 @@ func readTable(f file) (csvTable, error) {
 		}
 		return csvTable{}, fmt.Errorf("it %w", err)
 	}
+	if !strings.Contains(text, "\n") { // as old programs end lines
+		text = strings.ReplaceAll(text, "\r", "\n")
+	}
 	t := csvTable{comma: separator(text)}
 	r := csv.NewReader(strings.NewReader(text))
 	r.Comma, r.FieldsPerRecord = t.comma, -1 // counted here: the message should name both numbers
@@ -43,7 +46,9 @@ func readTable(f file) (csvTable, error) {
 		return t, csvError(err)
 	}
 	for i, name := range t.header {
-		t.header[i] = strings.TrimSpace(name)
+		if t.header[i] = strings.TrimSpace(name); strings.Contains(t.header[i], "\r") {
+			return t, errors.New(`the header holds a carriage return that ends no line: end all lines with \n, or all with \r\n`)
+		}
 	}
 	for {
 		row, err := r.Read()
@@ -118,7 +123,7 @@ func (t csvTable) columns(wanted []column) ([][]any, error) {
 		for row, cells := range t.rows {
 			// A copy: else one cell would keep the whole row in memory.
 			if lists[i][row], err = convertCell(strings.Clone(cells[at]), c.typ); err != nil {
-				return nil, fmt.Errorf("line %d: column %q: %w", t.lines[row], t.header[at], err)
+				return nil, fmt.Errorf("line %d: column %s: %w", t.lines[row], quote(t.header[at]), err)
 			}
 		}
 	}
@@ -150,18 +155,52 @@ func (t csvTable) find(c column) (int, error) {
 			continue
 		}
 		if at >= 0 {
-			return 0, fmt.Errorf("columns %d and %d of the header are both %q; give them names of their own", at+1, i+1, c.name)
+			return 0, fmt.Errorf("columns %d and %d of the header are both %s; give them names of their own", at+1, i+1, quote(c.name))
 		}
 		at = i
 	}
 	if at < 0 {
-		hint := schema.DidYouMean(c.name, t.header)
+		hint := likeliest(c.name, t.header)
 		if hint == "" {
-			hint = "; it has " + strings.Join(t.header, ", ")
+			hint = "; it has " + someOf(t.header)
 		}
-		return 0, fmt.Errorf("there is no column %q%s", c.name, hint)
+		return 0, fmt.Errorf("there is no column %s%s", quote(c.name), hint)
 	}
 	return at, nil
+}
+
+// maxShown is how many names of columns a message has, and maxShownName how much of
+// each.
+const (
+	maxShown     = 10
+	maxShownName = 60
+)
+
+// someOf lists names of columns for a message: of a file that is none of CSV, they are
+// as long as it is.
+func someOf(names []string) string {
+	shown := make([]string, min(len(names), maxShown))
+	for i := range shown {
+		shown[i] = schema.Shorten(names[i], maxShownName)
+	}
+	if more := len(names) - len(shown); more > 0 {
+		return fmt.Sprintf("%s and %d more", strings.Join(shown, ", "), more)
+	}
+	return strings.Join(shown, ", ")
+}
+
+// likeliest is a hint at the column that is meant by a name; "" where there is none.
+func likeliest(name string, header []string) string {
+	var names []string
+	for _, other := range header[:min(len(header), 1000)] { // each is compared letter by letter
+		if len(other) <= 4*maxShownName {
+			names = append(names, other)
+		}
+	}
+	if len(name) > 4*maxShownName {
+		return ""
+	}
+	return schema.DidYouMean(name, names)
 }
 
 // append puts the rows of another table below, whose columns must be the same, in
@@ -170,15 +209,15 @@ func (t *csvTable) append(more csvTable) error {
 	places := make([]int, len(t.header))
 	for i, name := range t.header {
 		if places[i] = slices.Index(more.header, name); places[i] < 0 {
-			return fmt.Errorf("input \"columns\": the file has a column %q, for which there are no values%s", name, schema.DidYouMean(name, more.header))
+			return fmt.Errorf("input \"columns\": the file has a column %s, for which there are no values%s", quote(name), likeliest(name, more.header))
 		}
 		if slices.Index(t.header, name) != i {
-			return fmt.Errorf("the header of the file names column %q twice", name)
+			return fmt.Errorf("the header of the file names column %s twice", quote(name))
 		}
 	}
 	for _, name := range more.header {
 		if !slices.Contains(t.header, name) {
-			return fmt.Errorf("input \"columns\": the file has no column %q; it has %s", name, strings.Join(t.header, ", "))
+			return fmt.Errorf("input \"columns\": the file has no column %s; it has %s", quote(name), someOf(t.header))
 		}
 	}
 	for _, cells := range more.rows {

@@ -3,6 +3,7 @@ package engine
 import (
 	"bytes"
 	"errors"
+	"strconv"
 	"strings"
 	"testing"
 
@@ -69,4 +70,49 @@ func FuzzReadTable(f *testing.F) {
 			_, _ = read.columns([]column{{name: name, output: schema.OutputName(name), typ: "json"}})
 		}
 	})
+}
+
+// What is said of a header is short, however long it is.
+func TestErrorsOfCSVAreShort(t *testing.T) {
+	t.Parallel()
+	long := strings.Repeat("x", 1<<20)
+	many := make([]string, 5000)
+	for i := range many {
+		many[i] = long[:1000] + strconv.Itoa(i)
+	}
+	for _, header := range [][]string{{long}, many, {long, long}} {
+		t1, t2 := csvTable{header: header}, csvTable{header: []string{"id"}}
+		_, notFound := t1.find(column{name: "id", output: "id"})
+		_, twice := t1.find(column{name: header[0], output: "x"})
+		for _, err := range []error{notFound, twice, t1.append(t2), t2.append(t1)} {
+			if err != nil && len(err.Error()) > 1000 {
+				t.Errorf("%d bytes: %.100s", len(err.Error()), err)
+			}
+		}
+	}
+	_, err := csvTable{header: strings.Split("a1 b2 c3 d4 e5 f6 g7 h8 i9 j10 k11 l12", " ")}.find(column{name: "other", output: "other"})
+	checkError(t, err, `there is no column "other"; it has a1, b2, c3, d4, e5, f6, g7, h8, i9, j10 and 2 more`)
+}
+
+func TestCarriageReturns(t *testing.T) {
+	t.Parallel()
+	read, err := readTable(file{data: []byte("a;b\r1;\"x\r\ry\"\r")})
+	same(t, "error", err, nil)
+	same(t, "header", read.header, []string{"a", "b"})
+	same(t, "rows", read.rows, [][]string{{"1", "x\n\ny"}})
+	_, err = readTable(file{data: []byte("a,b\r1,2\n3,4\n")})
+	checkError(t, err, `the header holds a carriage return that ends no line: end all lines with \n, or all with \r\n`)
+}
+
+func TestUTF16WithoutAMark(t *testing.T) {
+	t.Parallel()
+	for text, want := range map[string]string{
+		"a\x00,\x00b\x00":  `it seems to be in UTF-16 without a byte order mark; convert it first (iconv -f UTF-16LE -t UTF-8)`,
+		"\x00a\x00,\x00b":  `it seems to be in UTF-16 without a byte order mark; convert it first (iconv -f UTF-16BE -t UTF-8)`,
+		"a\x00bcdef":       `it is no text: it holds zero bytes`,
+		"\x00\x00\x00\x00": `it is no text: it holds zero bytes`,
+	} {
+		_, err := readTable(file{data: []byte(text)})
+		checkError(t, err, want)
+	}
 }

@@ -28,7 +28,7 @@ type Engine struct {
 	prices  *llm.PriceList
 	scripts *script.Pool
 	dir     string
-	area    fileArea
+	area    *fileArea
 	nonce   string
 	log     func(message string)
 
@@ -96,16 +96,16 @@ func New(o Options) *Engine {
 }
 
 // Start begins a run and returns at once.
-func (e *Engine) Start(_ context.Context, pipelineID string, in runner.Inputs, opts runner.StartOptions) (runner.Handle, error) {
-	return e.start(pipelineID, in, opts, nil)
+func (e *Engine) Start(ctx context.Context, pipelineID string, in runner.Inputs, opts runner.StartOptions) (runner.Handle, error) {
+	return e.start(ctx, pipelineID, in, opts, nil)
 }
 
-func (e *Engine) start(pipelineID string, in runner.Inputs, opts runner.StartOptions, chunk func(runner.Chunk)) (runner.Handle, error) {
+func (e *Engine) start(ctx context.Context, pipelineID string, in runner.Inputs, opts runner.StartOptions, chunk func(runner.Chunk)) (runner.Handle, error) {
 	program, err := e.program(pipelineID, opts.NodeInputOverrides)
 	if err != nil {
 		return runner.Handle{}, err
 	}
-	if in, err = program.withFiles(in, e.dir); err != nil {
+	if in, err = program.withFiles(ctx, in, e.dir); err != nil {
 		return runner.Handle{}, &runner.InputError{Err: err}
 	}
 	r, err := newRun(program, in)
@@ -214,7 +214,7 @@ func (e *Engine) Resume(_ context.Context, h runner.Handle) error {
 
 // Stream starts a run, and returns when it has ended or was suspended.
 func (e *Engine) Stream(ctx context.Context, pipelineID string, in runner.Inputs, opts runner.StartOptions, chunk func(runner.Chunk)) (runner.Handle, runner.Status, error) {
-	h, err := e.start(pipelineID, in, opts, chunk)
+	h, err := e.start(ctx, pipelineID, in, opts, chunk)
 	if err != nil {
 		return h, runner.Status{}, err
 	}
@@ -229,17 +229,24 @@ func (e *Engine) Terminate(ctx context.Context, h runner.Handle) error {
 		return err
 	}
 	r.cancel()
-	select {
-	case <-p.done:
-	case <-ctx.Done():
-		return ctx.Err()
+	for {
+		select {
+		case <-p.done:
+		case <-ctx.Done():
+			return ctx.Err()
+		}
+		e.mu.Lock()
+		if r.phase == p {
+			break
+		}
+		p = r.phase // it was resumed in between, to hear of its end then
+		e.mu.Unlock()
 	}
-	e.mu.Lock()
 	defer e.mu.Unlock()
-	if r.phase == p && p.suspended() { // nothing works on it that could hear of the end
+	if p.suspended() { // nothing works on it that could hear of the end
 		status := runner.Status{State: runner.Cancelled, Usage: p.status.Usage}
 		r.phase = &phase{done: p.done, status: status}
-		r.values = nil
+		r.forget()
 		e.remember(h.TaskID)
 	}
 	return nil

@@ -71,20 +71,29 @@ func newHTTPClient(o Options) *http.Client {
 }
 
 // checkRedirect sends none of the author's headers on to another host: they may
-// hold a key. net/http takes that care of Authorization alone. What a body is
-// goes with the body.
+// hold a key. net/http takes that care of Authorization alone. A body, which status
+// 307 and 308 would have sent on, is for nobody else at all.
 func checkRedirect(req *http.Request, via []*http.Request) error {
 	if len(via) > fetchRedirects {
 		return fmt.Errorf("more than %d redirects", fetchRedirects)
 	}
-	if first := via[0].URL; req.URL.Host != first.Host || req.URL.Scheme != first.Scheme {
-		kept := http.Header{}
-		if contentType := req.Header.Get("Content-Type"); req.Body != nil && contentType != "" {
-			kept.Set("Content-Type", contentType)
-		}
-		req.Header = kept
+	if origin(req.URL) == origin(via[0].URL) {
+		return nil
 	}
+	if req.Body != nil && req.Body != http.NoBody {
+		return fmt.Errorf("redirected to %s://%s, where the body is not sent on: give that address if it is the right one", req.URL.Scheme, req.URL.Host)
+	}
+	req.Header = http.Header{}
 	return nil
+}
+
+// origin is the scheme, host and port of an address, in one spelling.
+func origin(u *url.URL) string {
+	port := u.Port()
+	if port == "" {
+		port = map[string]string{"http": "80", "https": "443"}[u.Scheme]
+	}
+	return u.Scheme + "://" + strings.ToLower(u.Hostname()) + ":" + port
 }
 
 // webAddress parses the address that an input gives.

@@ -132,3 +132,32 @@ func TestFetchFailures(t *testing.T) {
 		}
 	}
 }
+
+// TestFetchOrigins: one host may be spelled in several ways.
+func TestFetchOrigins(t *testing.T) {
+	t.Parallel()
+	for _, c := range []struct {
+		from, to string
+		sent     bool
+	}{
+		{"http://h.example/a", "http://H.example:80/b", true},
+		{"https://h.example:443", "https://h.example/b", true},
+		{"http://h.example/", "https://h.example/", false},
+		{"http://h.example/", "http://h.example:8080/", false},
+		{"http://h.example/", "http://www.h.example/", false},
+	} {
+		var via, next *http.Request
+		for address, req := range map[string]**http.Request{c.from: &via, c.to: &next} {
+			*req, _ = http.NewRequest(http.MethodPost, address, strings.NewReader("body"))
+			(*req).Header.Set("X-Key", "secret")
+		}
+		if err := checkRedirect(next, []*http.Request{via}); (err == nil) != c.sent {
+			t.Errorf("%s to %s: %v", c.from, c.to, err)
+		}
+		next.Body = http.NoBody
+		err := checkRedirect(next, []*http.Request{via})
+		if kept := next.Header.Get("X-Key") != ""; err != nil || kept != c.sent {
+			t.Errorf("%s to %s, without a body: header kept %v, %v", c.from, c.to, kept, err)
+		}
+	}
+}

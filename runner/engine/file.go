@@ -1,12 +1,12 @@
 package engine
 
 import (
+	"context"
 	"encoding/base64"
 	"errors"
 	"fmt"
 	"io/fs"
 	"maps"
-	"os"
 	"path"
 	"path/filepath"
 	"slices"
@@ -100,7 +100,7 @@ func (s *setup) authorsFiles(input string, v any, addresses bool) any {
 	case isAddress(path):
 		s.refuse(input, "input %q: %s; read it with a url_loader node", input, notAPath(path))
 	default:
-		if _, err := os.Stat(besides(path, s.engine.dir)); errors.Is(err, fs.ErrNotExist) && s.engine.dir != "" {
+		if err := lookFile(context.Background(), path, s.engine.dir); errors.Is(err, fs.ErrNotExist) {
 			s.refuse(input, "input %q: there is no file %s", input, path)
 		}
 		return authorsFile(path)
@@ -127,7 +127,7 @@ func notAPath(address string) string {
 
 // value gives the plain value of a file, which is not looked into.
 func (in fileInput) value(c *call) (map[string]any, error) {
-	f, err := openValue(in.input.value(c), in.dir)
+	f, err := openValue(c.ctx, in.input.value(c), in.dir)
 	if err != nil {
 		return nil, fmt.Errorf("input %q: %w", in.name, err)
 	}
@@ -159,7 +159,7 @@ func (in fileInput) list(c *call) ([]map[string]any, error) {
 	}
 	files := make([]map[string]any, len(list))
 	for i, item := range list {
-		if files[i], err = openValue(item, in.dir); err != nil {
+		if files[i], err = openValue(c.ctx, item, in.dir); err != nil {
 			return nil, fmt.Errorf("input %q: element %d: %w", in.name, i, err)
 		}
 	}
@@ -167,9 +167,9 @@ func (in fileInput) list(c *call) ([]map[string]any, error) {
 }
 
 // openValue gives the plain value of a file; one that the author named is read.
-func openValue(v any, dir string) (map[string]any, error) {
+func openValue(ctx context.Context, v any, dir string) (map[string]any, error) {
 	if path, ok := v.(authorsFile); ok {
-		return openFile(string(path), dir)
+		return openFile(ctx, string(path), dir)
 	}
 	if spec.IsFile(v) {
 		return v.(map[string]any), nil
@@ -180,22 +180,12 @@ func openValue(v any, dir string) (map[string]any, error) {
 	return nil, fmt.Errorf("%s is not a file; one is {type: file, raw_bytes: ..., metadata: ...}, or {file: path} where a run is given it", quote(v))
 }
 
-func openFile(path, dir string) (map[string]any, error) {
-	if dir == "" {
-		return nil, fmt.Errorf("files are not read here, so %s cannot be; send {type: file, raw_bytes: ..., metadata: ...}", quote(path))
-	}
-	data, err := spec.ReadFile(path, dir, spec.MaxFile)
-	if err != nil {
-		return nil, err
-	}
-	return spec.FileValue(path, data), nil
-}
-
-// withFiles gives the inputs of a run that was asked for from outside, with what
-// they name read: {file: path}, or the text of a path, relative to dir. The inputs
-// themselves are not changed. A run that a node starts takes no paths.
-func (p *program) withFiles(in runner.Inputs, dir string) (runner.Inputs, error) {
-	var read runner.Inputs
+// withFiles gives the inputs of a run that was asked for from outside, with the files
+// that they name looked up: {file: path}, or the text of a path, relative to dir. They
+// are read by the input nodes. The inputs themselves are not changed. A run that a
+// node starts takes no paths.
+func (p *program) withFiles(ctx context.Context, in runner.Inputs, dir string) (runner.Inputs, error) {
+	var named runner.Inputs
 	for _, input := range p.inputs {
 		v := in[input.Name]
 		if v == nil || !spec.IsFileType(input.Type) {
@@ -203,20 +193,20 @@ func (p *program) withFiles(in runner.Inputs, dir string) (runner.Inputs, error)
 		}
 		v, err := spec.Convert(v, input.Type)
 		if err == nil {
-			v, err = takeFiles(v, input.Type, func(v any) (any, error) { return takeFile(v, input.Type, dir) })
+			v, err = takeFiles(v, input.Type, func(v any) (any, error) { return takeFile(ctx, v, input.Type, dir) })
 		}
 		if err != nil {
 			return nil, fmt.Errorf("input %q: %w", input.Name, err)
 		}
-		if read == nil {
-			read = maps.Clone(in)
+		if named == nil {
+			named = maps.Clone(in)
 		}
-		read[input.Name] = v
+		named[input.Name] = v
 	}
-	if read == nil {
+	if named == nil {
 		return in, nil
 	}
-	return read, nil
+	return named, nil
 }
 
 // takeFiles applies take to each file of a value of a type of files.
@@ -238,19 +228,29 @@ func takeFiles(v any, typ string, take func(any) (any, error)) (any, error) {
 	return list, nil
 }
 
-// openFiles gives a value of a type of files as nodes work with it. What came from a
-// node is no path; of an image it may be an address.
+// openFiles gives a value of a type of files as another run takes it: what the author
+// named is read there. What came from a node is no path; of an image it may be an
+// address.
 func openFiles(v any, typ, dir string) (any, error) {
 	return takeFiles(v, typ, func(v any) (any, error) {
-		if text, ok := v.(string); ok && typ == "image" && isAddress(text) {
-			return v, nil
+		if path, ok := v.(authorsFile); ok {
+			return v, lookFile(context.Background(), string(path), dir)
 		}
-		return openValue(v, dir)
+		return openOne(context.Background(), v, typ, dir)
 	})
 }
 
-// takeFile reads what the one who asks for a run names.
-func takeFile(v any, typ, dir string) (any, error) {
+// openOne gives a file of a type as nodes work with it: its plain value or, of an
+// image, its address.
+func openOne(ctx context.Context, v any, typ, dir string) (any, error) {
+	if text, ok := v.(string); ok && typ == "image" && isAddress(text) {
+		return v, nil
+	}
+	return openValue(ctx, v, dir)
+}
+
+// takeFile looks up what the one who asks for a run names.
+func takeFile(ctx context.Context, v any, typ, dir string) (any, error) {
 	path, named, err := spec.NamedFile(v)
 	if text, ok := v.(string); ok {
 		path, named = strings.TrimSpace(text), true
@@ -259,7 +259,7 @@ func takeFile(v any, typ, dir string) (any, error) {
 	case err != nil:
 		return nil, err
 	case !named:
-		return openValue(v, dir)
+		return openValue(ctx, v, dir)
 	case path == "":
 		return nil, errors.New("the path of the file is empty")
 	case isAddress(path) && typ == "image":
@@ -267,5 +267,5 @@ func takeFile(v any, typ, dir string) (any, error) {
 	case isAddress(path):
 		return nil, fmt.Errorf("%s; give it as text, and read it with a url_loader node", notAPath(path))
 	}
-	return openFile(path, dir)
+	return authorsFile(path), lookFile(ctx, path, dir)
 }

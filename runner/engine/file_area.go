@@ -9,8 +9,11 @@ import (
 	"path"
 	"path/filepath"
 	"regexp"
+	"runtime"
 	"slices"
 	"strings"
+	"sync"
+	"syscall"
 	"unicode"
 	"unicode/utf8"
 
@@ -21,12 +24,18 @@ import (
 // fileArea is the folder that file_save nodes store files in, and file nodes look
 // them up in by name. No name, and no link in the folder, leads out of it.
 type fileArea struct {
-	dir string    // made with the first file; "": there is none
-	dry *dryFiles // takes what is stored; nil: it is written
+	dir    string    // made with the first file; "": there is none
+	dry    *dryFiles // takes what is stored; nil: it is written
+	takers takers
+	swept  sync.Once
+	synced func(f *os.File) error // makes the disk have a file or folder; nil: as the system does
 }
 
-func newFileArea(o Options) fileArea {
-	area := fileArea{dir: o.Files}
+func newFileArea(o Options) *fileArea {
+	area := &fileArea{dir: o.Files, takers: takers{warn: o.Warn}}
+	if o.Warn == nil {
+		area.takers.warn = o.Log
+	}
 	if o.Rehearse != nil {
 		area.dry = newDryFiles()
 	}
@@ -37,7 +46,7 @@ var errNoFileArea = errors.New("files are not stored here: there is no folder fo
 
 // save stores a file under a name, which may have folders in it. What has the name
 // is replaced, at once and whole.
-func (a fileArea) save(name string, data []byte) error {
+func (a *fileArea) save(name string, data []byte) error {
 	if err := checkFileName(name); err != nil {
 		return err
 	}
@@ -54,7 +63,7 @@ func (a fileArea) save(name string, data []byte) error {
 	return nil
 }
 
-func (a fileArea) write(name string, data []byte) (err error) {
+func (a *fileArea) write(name string, data []byte) (err error) {
 	if err := os.MkdirAll(a.dir, 0o777); err != nil {
 		return err
 	}
@@ -63,6 +72,13 @@ func (a fileArea) write(name string, data []byte) (err error) {
 		return err
 	}
 	defer root.Close()
+	a.swept.Do(func() {
+		sweep(root)
+		if parent, err := os.OpenRoot(filepath.Dir(filepath.Clean(a.dir))); err == nil { // which may have the folder only now
+			_ = a.syncFolders(parent, ".")
+			parent.Close()
+		}
+	})
 	folder := path.Dir(name)
 	if err := root.MkdirAll(folder, 0o777); errors.Is(err, fs.ErrExist) {
 		return fmt.Errorf("in %s, a part is a file and no folder", folder)
@@ -72,20 +88,67 @@ func (a fileArea) write(name string, data []byte) (err error) {
 	if info, err := root.Lstat(name); err == nil && info.IsDir() {
 		return errors.New("it is a folder")
 	}
-	temporary := path.Join(folder, ".saving-"+rand.Text())
-	if err := root.WriteFile(temporary, data, 0o666); err != nil {
+	temporary := path.Join(folder, unfinished+rand.Text())
+	if err = a.writeWhole(root, temporary, data); err == nil {
+		err = root.Rename(temporary, name)
+	}
+	if err != nil {
 		_ = root.Remove(temporary)
 		return err
 	}
-	if err := root.Rename(temporary, name); err != nil {
-		_ = root.Remove(temporary)
+	return a.syncFolders(root, folder)
+}
+
+// writeWhole writes a file, and returns when the disk has all of it: a run that
+// succeeded may be kept when the machine stops, and then its files must be.
+func (a *fileArea) writeWhole(root *os.Root, name string, data []byte) error {
+	f, err := root.OpenFile(name, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o666)
+	if err != nil {
+		return err
+	}
+	defer f.Close() // twice does no harm
+	if _, err := f.Write(data); err != nil {
+		return err
+	}
+	if err := a.sync(f); err != nil {
+		return err
+	}
+	return f.Close()
+}
+
+// syncFolders makes the disk have the names in a folder and in those around it, up to
+// that of the area.
+func (a *fileArea) syncFolders(root *os.Root, folder string) error {
+	if runtime.GOOS == "windows" {
+		return nil // folders cannot be synced there
+	}
+	for {
+		f, err := root.Open(folder)
+		if err != nil {
+			return err
+		}
+		err = a.sync(f)
+		f.Close()
+		if err != nil || folder == "." {
+			return err
+		}
+		folder = path.Dir(folder)
+	}
+}
+
+func (a *fileArea) sync(f *os.File) error {
+	sync := a.synced
+	if sync == nil {
+		sync = (*os.File).Sync
+	}
+	if err := sync(f); !errors.Is(err, syscall.EINVAL) && !errors.Is(err, syscall.ENOTSUP) { // as folders of some file systems
 		return err
 	}
 	return nil
 }
 
 // open gives the plain value of the file that is stored under a name.
-func (a fileArea) open(name string) (map[string]any, error) {
+func (a *fileArea) open(name string) (map[string]any, error) {
 	if err := checkFileName(name); err != nil {
 		return nil, err
 	}
@@ -110,7 +173,7 @@ func (a fileArea) open(name string) (map[string]any, error) {
 	return spec.FileValue(name, data), nil
 }
 
-func (a fileArea) read(name string) ([]byte, error) {
+func (a *fileArea) read(name string) ([]byte, error) {
 	root, err := os.OpenRoot(a.dir)
 	if err != nil {
 		return nil, err
@@ -132,7 +195,7 @@ func (a fileArea) read(name string) ([]byte, error) {
 }
 
 // names lists what is stored, up to a thousand files.
-func (a fileArea) names() []string {
+func (a *fileArea) names() []string {
 	names := a.dry.names(1000)
 	_ = filepath.WalkDir(a.dir, func(path string, entry fs.DirEntry, err error) error {
 		switch {
@@ -140,7 +203,7 @@ func (a fileArea) names() []string {
 			return nil //nolint:nilerr // this is for a hint: what cannot be looked at is passed over
 		case len(names) >= 1000:
 			return fs.SkipAll
-		case entry.Type().IsRegular():
+		case entry.Type().IsRegular() && !strings.HasPrefix(entry.Name(), unfinished):
 			name, _ := filepath.Rel(a.dir, path)
 			names = append(names, filepath.ToSlash(name))
 		}
@@ -149,12 +212,17 @@ func (a fileArea) names() []string {
 	return names
 }
 
-// maxNamePart is as long as file systems take the name of a file or folder, in bytes.
-const maxNamePart = 255
+// Names of stored files are as long as file systems take them, in bytes, and no tree of
+// folders is deeper than people can use.
+const (
+	maxNamePart  = 255
+	maxName      = 1024
+	maxNameParts = 32
+)
 
 // checkFileName says why a name cannot be that of a stored file.
 func checkFileName(name string) error {
-	shown := quote(name)
+	shown, parts := quote(name), strings.Split(name, "/")
 	switch {
 	case strings.TrimSpace(name) == "":
 		return errors.New("the name of the file is empty")
@@ -164,8 +232,12 @@ func checkFileName(name string) error {
 		return fmt.Errorf("the name %s leads out of the folder of stored files", shown)
 	case strings.HasSuffix(name, "/") || path.Base(name) == "." || path.Base(name) == "..":
 		return fmt.Errorf("the name %s is that of a folder, not of a file", shown)
-	case slices.ContainsFunc(strings.Split(name, "/"), func(part string) bool { return len(part) > maxNamePart }):
+	case slices.ContainsFunc(parts, func(part string) bool { return len(part) > maxNamePart }):
 		return fmt.Errorf("the name %s is too long: %d bytes are allowed between slashes", shown, maxNamePart)
+	case len(name) > maxName || len(parts) > maxNameParts:
+		return fmt.Errorf("the name %s is too long: %d bytes in %d parts are allowed", shown, maxName, maxNameParts)
+	case slices.ContainsFunc(parts, func(part string) bool { return strings.HasPrefix(part, unfinished) }):
+		return fmt.Errorf("the name %s is taken: what begins with %s is a file that was not stored whole", shown, unfinished)
 	}
 	return nil
 }

@@ -15,7 +15,7 @@ func TestFileArea(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()
 	outside := filepath.Join(dir, "outside")
-	area := fileArea{dir: filepath.Join(dir, "a", "files")}
+	area := &fileArea{dir: filepath.Join(dir, "a", "files")}
 	if err := os.MkdirAll(outside, 0o700); err != nil {
 		t.Fatal(err)
 	}
@@ -82,7 +82,7 @@ func TestFileArea(t *testing.T) {
 // Whoever reads sees one file or the other, whole.
 func TestFilesAreStoredAtOnce(t *testing.T) {
 	t.Parallel()
-	area := fileArea{dir: filepath.Join(t.TempDir(), "files")}
+	area := &fileArea{dir: filepath.Join(t.TempDir(), "files")}
 	large := strings.Repeat("x", 1<<20)
 	if err := area.save("f", []byte(large)); err != nil {
 		t.Fatal(err)
@@ -165,7 +165,7 @@ func TestFilesAreFoundInARehearsal(t *testing.T) {
 // A rehearsal keeps so many bytes; of what is more, it says why it is not there.
 func TestFilesThatARehearsalHasNoRoomFor(t *testing.T) {
 	t.Parallel()
-	area := fileArea{dir: filepath.Join(t.TempDir(), "files"), dry: newDryFiles()}
+	area := &fileArea{dir: filepath.Join(t.TempDir(), "files"), dry: newDryFiles()}
 	area.dry.room = 10
 	store := func(name, text string) {
 		t.Helper()

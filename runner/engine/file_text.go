@@ -46,13 +46,35 @@ func decodeText(data []byte) (string, error) {
 		return decodeUTF16(data[2:], binary.BigEndian)
 	}
 	data = bytes.TrimPrefix(data, []byte("\xef\xbb\xbf"))
-	switch {
+	switch kind := unmarkedUTF16(data); {
+	case kind != "":
+		return "", fmt.Errorf("seems to be in UTF-16 without a byte order mark; convert it first (iconv -f %s -t UTF-8)", kind)
 	case bytes.IndexByte(data, 0) >= 0:
 		return "", fmt.Errorf("is no text: it holds zero bytes")
 	case !utf8.Valid(data):
 		return "", fmt.Errorf("is not text in UTF-8; convert it first (iconv -f WINDOWS-1252 -t UTF-8, or whatever it is in)")
 	}
 	return string(data), nil
+}
+
+// unmarkedUTF16 names the UTF-16 that bytes likely are, of which every other one is
+// zero as in most languages of the West; "" where they are not.
+func unmarkedUTF16(data []byte) string {
+	data = data[:min(len(data), 512)&^1]
+	var zeros [2]int
+	for i, b := range data {
+		if b == 0 {
+			zeros[i%2]++
+		}
+	}
+	units := len(data) / 2
+	switch {
+	case units < 2 || min(zeros[0], zeros[1]) > 0 || max(zeros[0], zeros[1])*10 < units*9:
+		return ""
+	case zeros[0] > 0:
+		return "UTF-16BE"
+	}
+	return "UTF-16LE"
 }
 
 func decodeUTF16(data []byte, order binary.ByteOrder) (string, error) {

@@ -35,7 +35,6 @@ func (c *compiler) loops() {
 			l.body = append(l.body, i)
 			made := c.program.nodes[i]
 			made.loop = l
-			made.relays = nil // what it says in one round is not the last word
 		}
 		for _, i := range l.body {
 			n := c.program.nodes[i]
@@ -76,6 +75,9 @@ func (r *run) turn(l *loop, ready []int) ([]int, error) {
 	entry := r.program.nodes[l.entry]
 	if r.skipped[l.entry] || r.skips(&l.again) {
 		for _, i := range l.body {
+			if r.watcher != nil && !r.skipped[i] {
+				r.watcher.ended(r, r.program.nodes[i]) // what it said in one round is not the last word
+			}
 			for _, user := range r.program.nodes[i].behind {
 				if r.waiting[user]--; r.waiting[user] == 0 {
 					ready = append(ready, user)

@@ -258,26 +258,61 @@ func TestRoutesOfALoop(t *testing.T) {
 	same(t, "outputs", asJSON(status.Outputs), `{"not":null,"out":"axx"}`)
 }
 
-// Whoever watches is not told the pieces of every round as if they were the result.
-func TestPiecesOfALoop(t *testing.T) {
+// Whoever watches is told of the last round only, once, as what comes under one name is
+// one value; what stands beside the loop comes in pieces as ever.
+func TestStreamOfALoop(t *testing.T) {
 	t.Parallel()
-	m := newModel(t, func(n int, _ question) reply { return reply{text: []string{"one", "two", "good"}[min(n, 2)]} })
-	e := m.engine(t, Options{})
-	id := save(t, e, `
-		t: {type: llm, inputs: {provider: openai, model: gpt-4o, prompt: P, stream: true}, cyclic_inputs: {prompt: "{{ t.response }}", dependencies: "{{ c.path_else }}"}}
-		c: {type: condition, inputs: {conditions: [{clauses: [[Equal, "{{ t.response }}", good]]}]}}
-		out: {type: output, inputs: {output_type: stream<string>, value: "{{ t.response }}"}}
-	`)
-	var told []string
-	_, status, err := e.Stream(t.Context(), id, nil, runner.StartOptions{}, func(c runner.Chunk) {
-		if c.Output == "out" {
-			told = append(told, c.Value.(string))
+	m := newModel(t, func(_ int, q question) reply {
+		switch q.says("user") {
+		case "P":
+			return reply{pieces: []string{"o", "ne"}}
+		case "one":
+			return reply{pieces: []string{"tw", "o"}}
+		case "two":
+			return reply{pieces: []string{"go", "od"}}
 		}
+		return reply{pieces: []string{"be", "hind"}}
 	})
-	if err != nil || status.Outputs["out"] != "good" {
-		t.Errorf("%+v, %v", status, err)
+	chunks, status := heard(t, m.engine(t, Options{}), `
+		t: {type: llm, inputs: {provider: openai, model: gpt-4o, prompt: P, stream: true}, cyclic_inputs: {prompt: "{{ t.response }}", dependencies: "{{ early.complete }}"}}
+		c: {type: condition, inputs: {conditions: [{clauses: [[Equal, "{{ t.response }}", good]]}], dependencies: ["{{ inside.complete }}", "{{ note.complete }}"]}}
+		inside: {type: output, inputs: {output_type: stream<string>, value: "{{ t.response }}"}}
+		note: {type: text, inputs: {text: "<{{ t.response }}>"}}
+		early: {type: output, inputs: {value: "{{ t.response }}", dependencies: ["{{ c.path_else }}"]}}
+		out: {type: output, inputs: {output_type: stream<string>, value: "{{ t.response }}"}}
+		more: {type: llm, inputs: {provider: openai, model: gpt-4o, prompt: "{{ note.text }}", stream: true}}
+		live: {type: output, inputs: {output_type: stream<string>, value: "{{ more.response }}"}}
+	`, nil)
+	if status.Err != nil {
+		t.Fatal(status.Err)
 	}
-	same(t, "told of the output", told, []string{"good"})
+	same(t, "outputs", asJSON(status.Outputs), `{"early":null,"inside":"good","live":"behind","out":"good"}`)
+	slices.Sort(chunks) // nodes that are ready at once come in no order that matters here
+	same(t, "chunks", chunks, []string{
+		"inside good", "live= be", "live= hind", "more.input_tokens 10", "more.output_tokens 5", "more.response= be", "more.response= hind", "more.tokens_used 15",
+		"note.text <good>", "out good", "t.input_tokens 10", "t.output_tokens 5", "t.response good", "t.tokens_used 15",
+	})
+}
+
+// An output in a loop is the answer of a node before it in the first round only.
+func TestRelayIntoALoop(t *testing.T) {
+	t.Parallel()
+	m := newModel(t, func(n int, _ question) reply {
+		return []reply{{pieces: []string{"Hel", "lo"}}, {text: "again"}, {text: "stop"}}[min(n, 2)]
+	})
+	chunks, status := heard(t, m.engine(t, Options{}), `
+		n: {type: llm, inputs: {provider: openai, model: gpt-4o, prompt: P, stream: true}}
+		out: {type: output, inputs: {output_type: stream<string>, value: "{{ n.response }}"}, cyclic_inputs: {value: "{{ q.response }}", dependencies: "{{ c.path_0 }}"}}
+		q: {type: llm, inputs: {provider: openai, model: gpt-4o, prompt: Q, dependencies: ["{{ out.complete }}"]}}
+		c: {type: condition, inputs: {conditions: [{clauses: [[Equal, "{{ q.response }}", again]]}]}}
+	`, nil)
+	if status.Err != nil {
+		t.Fatal(status.Err)
+	}
+	same(t, "outputs", asJSON(status.Outputs), `{"out":"again"}`)
+	same(t, "chunks", slices.DeleteFunc(chunks, func(c string) bool { return strings.Contains(c, "tokens") }), []string{
+		"n.response= Hel", "n.response= lo", "out again", "q.response stop",
+	})
 }
 
 // Nodes that wait may be in a loop, and are cancelled there.

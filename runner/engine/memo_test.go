@@ -10,11 +10,13 @@ import (
 	"sync"
 	"sync/atomic"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"pgregory.net/rapid"
 
 	"nightshift/runner"
+	"nightshift/runner/engine/llm"
 )
 
 // keepsX answers as if the condition were to hold an x.
@@ -292,4 +294,99 @@ func TestEachPanics(t *testing.T) {
 	if len(log) != 1 || !strings.HasPrefix(log[0], "node n (x) panicked: oh (in ") {
 		t.Errorf("log: %q", log)
 	}
+}
+
+// Where the list is another one after a pause, all of it is worked on anew.
+func TestEachOfAnotherLength(t *testing.T) {
+	t.Parallel()
+	for _, n := range []int{0, 1, 2, 5} {
+		c := &call{ctx: t.Context(), node: &node{}, kept: make([]any, 1), run: &run{log: func(m string) { t.Log(m) }}}
+		work := func(size int) func(*call, int) (int, error) {
+			return func(_ *call, i int) (int, error) {
+				if size == 3 && i == 1 {
+					return 0, &runner.APIError{StatusCode: 429}
+				}
+				return size, nil
+			}
+		}
+		if _, err := each(c, 0, 3, work(3)); !passes(err) {
+			t.Fatal(err)
+		}
+		got, err := each(c, 0, n, work(-1))
+		if err != nil || len(got) != n || slices.ContainsFunc(got, func(v int) bool { return v != -1 }) {
+			t.Errorf("%d: %v, %v", n, got, err)
+		}
+	}
+}
+
+// Of several errors that of the first element is told, however late it comes, but not
+// the end of calls that were cancelled for another.
+func TestErrorOfTheFirstElement(t *testing.T) {
+	for name, failure := range map[string]error{"bad answers": &llm.BadAnswer{Err: errors.New("x")}, "others": errors.New("x")} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				c := &call{ctx: t.Context(), node: &node{}, kept: make([]any, 1), run: &run{}}
+				_, err := each(c, 0, 100, func(c *call, i int) (int, error) {
+					time.Sleep(time.Duration(10-i) * time.Second)
+					switch i {
+					case 0:
+						return 0, c.ctx.Err()
+					case 1:
+						return 0, &runner.APIError{StatusCode: 429}
+					}
+					return 0, failure
+				})
+				checkError(t, err, "element 2: "+failure.Error())
+			})
+		})
+	}
+}
+
+// After an answer of no use nothing is begun, in the pipelines of the elements neither,
+// but what is under way is paid for, and so it ends.
+func TestAnswersBesideAFailure(t *testing.T) {
+	t.Parallel()
+	m := newModel(t, always("A"))
+	p, problems := m.engine(t, Options{}).compile(parsePipeline(t, `
+		one: {type: llm, inputs: {provider: openai, model: gpt-4o, prompt: x}}
+		out: {type: output, inputs: {value: "{{ one.response }}"}}
+	`))
+	if problems != nil {
+		t.Fatal(problems)
+	}
+	r, err := newRun(p, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var begun sync.WaitGroup
+	begun.Add(atOnce)
+	var works atomic.Int64
+	c := &call{ctx: t.Context(), node: &node{}, kept: make([]any, 1), run: r}
+	_, err = each(c, 0, 100, func(c *call, i int) (int, error) {
+		works.Add(1)
+		begun.Done()
+		begun.Wait()
+		c.usage = c.usage.Add(runner.Usage{OutputTokens: 1})
+		if i == 3 {
+			return 0, &llm.BadAnswer{Err: errors.New("x")}
+		}
+		<-c.begin.Done()
+		c.element = true
+		c.kept = make([]any, 1)
+		if _, err := eachBy(c, nil, 0, 1, func(*call, int) (int, error) { works.Add(1); return 0, nil }); !errors.Is(err, errStopped) {
+			t.Errorf("more was begun: %v", err)
+		}
+		sub, err := c.run.inner(func(r *run) (*program, *run, error) { return p, r, nil }, nil)
+		if err != nil {
+			return 0, err
+		}
+		if status, err := sub.within(c); !errors.Is(err, errStopped) || status.State != runner.Failed {
+			t.Errorf("%+v, %v", status, err)
+		}
+		return 0, c.ctx.Err()
+	})
+	checkError(t, err, "element 3: the model's answer is of no use: x")
+	same(t, "works", works.Load(), int64(atOnce))
+	same(t, "usage", c.usage.OutputTokens, int64(atOnce))
+	same(t, "requests", len(m.questions()), 0)
 }

@@ -190,11 +190,12 @@ func (m *model) fits(r llm.Request) func(text string) error {
 
 // ask puts a request to its model. Those who watch the run are told the answer
 // piece by piece, as the output of that name; "" tells them nothing before the
-// node has ended. check says why an answer is of no use.
+// node has ended, nor do those rounds of a loop and elements of a list that come under
+// one name. check says why an answer is of no use.
 func (m *model) ask(c *call, r llm.Request, output string, check func(text string) error) (llm.Answer, error) {
 	how := llm.Call{Since: c.run.answersSince, Check: check}
 	shown := 0
-	if w := c.run.watcher; w != nil && r.Stream && output != "" && !c.element {
+	if w := c.run.watcher; w != nil && r.Stream && output != "" && !c.element && c.node.loop == nil {
 		how.Text = func(piece string) {
 			shown += utf8.RuneCountInString(piece)
 			w.piece(c.node, output, piece)

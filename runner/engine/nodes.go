@@ -40,7 +40,7 @@ func init() {
 		"set_variable":      {compile: compileSetVariable},
 		"code_execution":    {compile: compileCodeExecution, blocking: true},
 		"transformation":    {compile: compileTransformation, blocking: true},
-		"pipeline":          {compile: compilePipeline, blocking: true, resumes: true},
+		"pipeline":          {compile: compilePipeline, blocking: true, resumes: true, parts: true},
 		"sticky_note":       {compile: compileNothing},
 		"start_flag":        {compile: compileNothing},
 		"url_loader":        {compile: compileURLLoader, blocking: true},
@@ -52,7 +52,7 @@ func init() {
 		"categorizer":       {compile: compileCategorizer, asks: true},
 		"extract_data":      {compile: compileExtractData, asks: true},
 		"ai_routing":        {compile: compileAIRouting, asks: true},
-		"ai_filter_list":    {compile: compileAIFilterList, asks: true},
+		"ai_filter_list":    {compile: compileAIFilterList, asks: true, parts: true},
 
 		"llm_open_ai_vision":   {compile: compileVision("openai"), asks: true},
 		"llm_anthropic_vision": {compile: compileVision("anthropic"), asks: true},

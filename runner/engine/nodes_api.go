@@ -2,6 +2,7 @@ package engine
 
 import (
 	"bytes"
+	"context"
 	"errors"
 	"fmt"
 	"maps"
@@ -125,7 +126,7 @@ func (b apiBody) of(c *call) (body []byte, contentType string, err error) {
 	case err != nil:
 		return nil, "", err
 	case len(files) > 0:
-		return b.form(fields, files)
+		return b.form(c.ctx, fields, files)
 	case len(fields) == 0:
 		return nil, "", nil
 	}
@@ -154,7 +155,7 @@ func (s *setup) apiFiles() input {
 }
 
 // form makes a form of fields and files, in their order.
-func (b apiBody) form(fields, files []pair) (body []byte, contentType string, err error) {
+func (b apiBody) form(ctx context.Context, fields, files []pair) (body []byte, contentType string, err error) {
 	var buf bytes.Buffer
 	form := multipart.NewWriter(&buf)
 	for _, p := range fields {
@@ -163,7 +164,7 @@ func (b apiBody) form(fields, files []pair) (body []byte, contentType string, er
 		}
 	}
 	for i, p := range files {
-		value, err := openValue(p.value, b.dir)
+		value, err := openValue(ctx, p.value, b.dir)
 		if err != nil {
 			return nil, "", fmt.Errorf("input \"files\": element %d: %w", i, err)
 		}

@@ -146,6 +146,9 @@ func TestAPIRedirects(t *testing.T) {
 		if r.Header.Get("Referer") != "" {
 			t.Errorf("the other host was told where the request came from: %s", r.Header.Get("Referer"))
 		}
+		if r.ContentLength != 0 {
+			t.Error("the other host was sent the body")
+		}
 		echo(w, r)
 	})
 	host := serve(t, func(w http.ResponseWriter, r *http.Request) {
@@ -153,6 +156,8 @@ func TestAPIRedirects(t *testing.T) {
 		switch _, err := fmt.Sscanf(r.URL.Path, "/%d", &left); {
 		case r.URL.Path == "/away":
 			http.Redirect(w, r, "http://"+other+"/there", http.StatusTemporaryRedirect)
+		case r.URL.Path == "/seen":
+			http.Redirect(w, r, "http://"+other+"/result", http.StatusSeeOther)
 		case err == nil && left > 0:
 			http.Redirect(w, r, fmt.Sprintf("/%d", left-1), http.StatusTemporaryRedirect)
 		default:
@@ -161,14 +166,23 @@ func TestAPIRedirects(t *testing.T) {
 	})
 	for path, want := range map[string]string{
 		"/10":            "POST /0\ntype application/json\nkey [secret]\nbody {\"k\":\"v\"}",
-		"/away?q=secret": "POST /there\ntype application/json\nkey []\nbody {\"k\":\"v\"}",
+		"/seen?q=secret": "GET /result\ntype \nkey []\nbody ",
 	} {
 		if got, err := callAPI(t, "http://"+host+path, node, "{}"); err != nil || got != want {
 			t.Errorf("%s: %q, %v\nwant %q", path, got, err, want)
 		}
 	}
-	_, err := callAPI(t, "http://"+host+"/11?key=secret", node, "{}")
-	checkError(t, err, "node n (api): POST "+host+": more than 10 redirects")
+	for path, want := range map[string]string{
+		"/11?key=secret":   "more than 10 redirects",
+		"/away?key=secret": "redirected to http://" + other + ", where the body is not sent on: give that address if it is the right one",
+	} {
+		_, err := callAPI(t, "http://"+host+path, node, "{}")
+		checkError(t, err, "node n (api): POST "+host+": "+want)
+	}
+	got, err := callAPI(t, "http://"+host+"/away", `url: "{{ url.text }}", method: GET, headers: [{key: X-Key, value: secret}]`, "{}")
+	if want := "GET /there\ntype \nkey []\nbody "; err != nil || got != want {
+		t.Errorf("without a body: %q, %v\nwant %q", got, err, want)
+	}
 }
 
 func TestAPIWithoutAnswer(t *testing.T) {

@@ -189,13 +189,13 @@ func writtenRows(c *call, columns input) (csvTable, error) {
 		case name == "":
 			return csvTable{}, fmt.Errorf("input \"columns\": element %d has no name", i)
 		case err != nil:
-			return csvTable{}, fmt.Errorf("input \"columns\": column %q: %w", name, err)
+			return csvTable{}, fmt.Errorf("input \"columns\": column %s: %w", quote(name), err)
 		case slices.Contains(t.header, name):
-			return csvTable{}, fmt.Errorf("input \"columns\": there are two columns %q", name)
+			return csvTable{}, fmt.Errorf("input \"columns\": there are two columns %s", quote(name))
 		case i == 0:
 			t.rows = make([][]string, len(cells))
 		case len(cells) != len(t.rows):
-			return csvTable{}, fmt.Errorf("input \"columns\": column %q has %d values, but column %q has %d", t.header[0], len(t.rows), name, len(cells))
+			return csvTable{}, fmt.Errorf("input \"columns\": column %s has %d values, but column %s has %d", quote(t.header[0]), len(t.rows), quote(name), len(cells))
 		}
 		t.header = append(t.header, name)
 		for row, cell := range cells {

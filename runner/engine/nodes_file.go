@@ -2,6 +2,7 @@ package engine
 
 import (
 	"fmt"
+	"path"
 	"strings"
 
 	"nightshift/spec"
@@ -24,7 +25,8 @@ func compileFile(s *setup) step {
 		}
 		var f map[string]any
 		if how == "name" {
-			if f, err = area.open(name.text(c)); err != nil {
+			called := name.text(c)
+			if f, err = aside(c.ctx, func() (map[string]any, error) { return area.open(called) }); err != nil {
 				return fmt.Errorf("input \"file_name\": %w", err)
 			}
 		} else if f, err = upload.value(c); err != nil {
@@ -122,6 +124,7 @@ func compileTextToFile(s *setup) step {
 // should hold something of the run's own.
 func compileFileSave(s *setup) step {
 	in, name, out, area := s.fileIn("files"), s.in("name"), s.out("file_name"), s.engine.area
+	s.program.needs.Stores = true
 	if area.dir == "" {
 		s.refuse("", "%v", errNoFileArea)
 	}
@@ -141,9 +144,10 @@ func compileFileSave(s *setup) step {
 				return fmt.Errorf("input \"files\": element %d: %w", i, err)
 			}
 			stored := storedName(called, i, f.name)
-			if err := area.save(stored, f.data); err != nil {
+			if _, err := aside(c.ctx, func() (struct{}, error) { return struct{}{}, area.save(stored, f.data) }); err != nil {
 				return err
 			}
+			area.takers.take(c.run, path.Clean(stored), f.data)
 			names[i] = stored
 		}
 		c.set(out, names)

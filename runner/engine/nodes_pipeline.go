@@ -102,10 +102,22 @@ func (s *setup) subInputs() (inputs []subInput) {
 	return inputs
 }
 
+// finder finds what a node runs when it does so, from the run that the node is in, and
+// the run that it stands in: nil where it stands in none.
+type finder func(r *run) (p *program, outer *run, err error)
+
+// named is a node that says by name or id which pipeline it runs.
+type named struct {
+	node *spec.Node
+	ref  spec.PipelineRef
+	id   string
+}
+
 // subPipeline finds the pipeline that a node runs. By name or id that is the one that
-// the node stands in, at any depth, or one that is saved: that may be saved anew, so it
-// is looked up when it runs. The types of its inputs are those that it has now.
-func (s *setup) subPipeline() (find func() (*program, error), now *spec.Pipeline) {
+// the node stands in, at any depth, or one that is saved: either is looked up when it
+// runs, as a file may stand in several, and a saved one may be saved anew. The types of
+// its inputs are those that it has now.
+func (s *setup) subPipeline() (find finder, now *spec.Pipeline) {
 	ref, err := s.spec.PipelineRef()
 	switch {
 	case err != nil:
@@ -118,45 +130,82 @@ func (s *setup) subPipeline() (find func() (*program, error), now *spec.Pipeline
 			return nil, nil
 		}
 		s.program.needs.add(made.needs)
-		return func() (*program, error) { return made, nil }, s.spec.Sub
+		return func(r *run) (*program, *run, error) { return made, r, nil }, s.spec.Sub
 	}
-	id := ref.ID
-	if id == "" {
-		id = pipelineID(ref.Name)
+	by := named{s.spec, ref, ref.ID}
+	if by.id == "" {
+		by.id = pipelineID(ref.Name)
 	}
-	for around := s.compiler; around != nil; around = around.outer {
-		if name := around.pipeline.Name; name != "" && id == pipelineID(name) {
-			for inner := s.compiler; inner != around; inner = inner.outer {
-				inner.open = true
+	if around := s.around(by); around != nil {
+		if around != s.compiler {
+			s.outward = union(s.outward, []named{by})
+		}
+		now = around.pipeline
+	} else {
+		saved, problem := s.engine.named(by)
+		if saved == nil {
+			s.problems = append(s.problems, problem)
+			return nil, nil
+		}
+		s.program.needs.add(saved.needs)
+		now = saved.pipeline
+	}
+	if out := now.Node("complete"); out != nil && out.Type == "output" {
+		s.refuse("pipeline", "output complete of pipeline %s has the name of the output that every node has; rename it", now.Name)
+		return nil, nil
+	}
+	return s.engine.finder(by), now
+}
+
+// around finds the pipeline that a node names among this one and those that it stands
+// in; nil where it is none of them.
+func (c *compiler) around(by named) *compiler {
+	for c != nil && c.id != by.id {
+		c = c.outer
+	}
+	return c
+}
+
+// finder looks a pipeline up as around does, and then among those that are saved.
+func (e *Engine) finder(by named) finder {
+	return func(r *run) (*program, *run, error) {
+		for ; r != nil; r = r.outer {
+			if r.program.id == by.id {
+				return r.program, r.outer, nil
 			}
-			made := around.program
-			return func() (*program, error) { return made, nil }, around.pipeline
 		}
-	}
-	engine := s.engine
-	saved, err := engine.program(id, nil)
-	if info, e := os.Stat(filepath.Join(engine.dir, ref.Name)); err != nil && ref.Name != "" && e == nil && info.Mode().IsRegular() {
-		s.refuse("pipeline", "node %s: no pipeline is saved as %s; the file of that name is meant by pipeline: {file: %s}", s.spec.Name, ref.Name, ref.Name)
-		return nil, nil
-	}
-	if err != nil {
-		how, name := "--name "+ref.Name, "pipeline "+ref.Name
-		if ref.ID != "" {
-			how, name = "--id "+ref.ID, "pipeline "+ref.ID
+		saved, err := e.program(by.id, nil)
+		if err != nil {
+			err = fmt.Errorf("pipeline %s is neither on this machine nor around this one", cmp.Or(by.ref.Name, by.ref.ID))
 		}
-		s.refuse("pipeline", "node %s: %s is not on this machine; fetch it with nightshift pull %s > sub.yaml, and name it by its file: pipeline: {file: sub.yaml}", s.spec.Name, name, how)
-		return nil, nil
+		return saved, nil, err
 	}
-	s.program.needs.add(saved.needs)
-	return func() (*program, error) { return engine.program(id, nil) }, saved.pipeline
+}
+
+// named finds the saved pipeline that a node names; nil where there is none, which is
+// the problem.
+func (e *Engine) named(by named) (*program, schema.Problem) {
+	saved, err := e.program(by.id, nil)
+	if err == nil {
+		return saved, schema.Problem{}
+	}
+	node, name := by.node, by.ref.Name
+	if info, err := os.Stat(filepath.Join(e.dir, name)); name != "" && err == nil && info.Mode().IsRegular() {
+		return nil, node.Problem("pipeline", "node %s: no pipeline is saved as %s; the file of that name is meant by pipeline: {file: %s}", node.Name, name, name)
+	}
+	how := "--name " + name
+	if by.ref.ID != "" {
+		how, name = "--id "+by.ref.ID, by.ref.ID
+	}
+	return nil, node.Problem("pipeline", "node %s: pipeline %s is not on this machine; fetch it with nightshift pull %s > sub.yaml, and name it by its file: pipeline: {file: sub.yaml}", node.Name, name, how)
 }
 
 // inner makes a run of a pipeline within this one.
-func (r *run) inner(find func() (*program, error), in runner.Inputs) (*run, error) {
+func (r *run) inner(find finder, in runner.Inputs) (*run, error) {
 	if r.depth >= spec.MaxSubDepth {
 		return nil, fmt.Errorf("pipelines run one another more than %d deep; a condition must stop that", spec.MaxSubDepth)
 	}
-	p, err := find()
+	p, outer, err := find(r)
 	if err != nil {
 		return nil, err
 	}
@@ -165,7 +214,8 @@ func (r *run) inner(find func() (*program, error), in runner.Inputs) (*run, erro
 		return nil, fmt.Errorf("pipeline %s: %w", p.pipeline.Name, err)
 	}
 	sub.cancel() // it lives as long as what it runs in
-	sub.depth, sub.answersSince, sub.log = r.depth+1, r.answersSince, r.log
+	sub.outer = outer
+	sub.around, sub.depth, sub.answersSince, sub.log = r, r.depth+1, r.answersSince, r.log
 	return sub, nil
 }
 
@@ -174,6 +224,7 @@ func (r *run) inner(find func() (*program, error), in runner.Inputs) (*run, erro
 func (r *run) within(c *call) (runner.Status, error) {
 	r.ctx, r.cancel = context.WithCancel(c.ctx)
 	defer r.cancel()
+	r.turns, r.begin, r.listed = c.run.turns, c.begin, c.element || c.run.listed
 	status := r.execute()
 	if status.Usage != nil {
 		c.usage = c.usage.Add(*status.Usage)

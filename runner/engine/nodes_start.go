@@ -1,6 +1,7 @@
 package engine
 
 import (
+	"context"
 	"fmt"
 	"slices"
 
@@ -29,8 +30,7 @@ func insteadOfType(typ string) string {
 }
 
 // compileInput gives what the run was started with, which is in the slot of the
-// value from the start. Of files it also gives their names and texts, where a
-// node refers to them.
+// value from the start.
 func compileInput(s *setup) step {
 	p := spec.Pipeline{Nodes: []*spec.Node{s.spec}}
 	in := p.InputNodes()[0]
@@ -52,40 +52,56 @@ func compileInput(s *setup) step {
 	if !spec.IsFileType(in.Type) {
 		return func(*call) error { return nil }
 	}
-	text, texts := s.refers("processed_text"), s.refers("processed_texts")
+	return s.inputOfFiles(in.Type, name)
+}
+
+// inputOfFiles reads the files that a run was started with, which may take long. As
+// runs may be many and wait for hours, they keep the content and the text only where
+// a node refers to it.
+func (s *setup) inputOfFiles(typ, name string) step {
+	s.made.blocking = true
+	content, text, texts := s.refers(name), s.refers("processed_text"), s.refers("processed_texts")
 	if text || texts {
 		s.refuseParsers()
 	}
-	outText, outTexts, outName := s.out("processed_text"), s.out("processed_texts"), s.out("file_name")
+	slot, outText, outTexts, outName := s.out(name), s.out("processed_text"), s.out("processed_texts"), s.out("file_name")
 	given, dir := &spec.Ref{Slot: slot}, s.engine.dir
 	return func(c *call) error {
-		v, err := openFiles(c.get(given), in.Type, dir)
+		contents := []any{}
+		v, err := takeFiles(c.get(given), typ, func(v any) (any, error) {
+			if path, named := v.(authorsFile); named && !content && !text && !texts {
+				c.set(outName, fileName(map[string]any{"metadata": map[string]any{"path": string(path)}}))
+				return nil, nil
+			}
+			v, err := openOne(c.ctx, v, typ, dir)
+			f, is := v.(map[string]any)
+			if err != nil || !is {
+				return v, err
+			}
+			c.set(outName, fileName(f))
+			if text || texts {
+				found, err := fileText(f)
+				if err != nil {
+					return nil, err
+				}
+				c.set(outText, found)
+				contents = append(contents, found)
+			}
+			if !content {
+				return nil, nil
+			}
+			return f, nil
+		})
 		if err != nil {
 			return err
 		}
+		if !content {
+			v = nil
+		}
 		c.set(slot, v)
-		if f, one := v.(map[string]any); one {
-			c.set(outName, fileName(f))
-			if text {
-				content, err := fileText(f)
-				if err != nil {
-					return err
-				}
-				c.set(outText, content)
-			}
+		if texts {
+			c.set(outTexts, contents)
 		}
-		if !texts {
-			return nil
-		}
-		contents := []any{}
-		for i, f := range v.([]any) {
-			content, err := fileText(f.(map[string]any))
-			if err != nil {
-				return fmt.Errorf("element %d: %w", i, err)
-			}
-			contents = append(contents, content)
-		}
-		c.set(outTexts, contents)
 		return nil
 	}
 }
@@ -102,14 +118,16 @@ func compileOutput(s *setup) step {
 		s.refuse("output_type", "output_type %s is not run here: %s", typ, insteadOfType(typ))
 		return nil
 	}
-	form := published
+	form := func(_ context.Context, v any) (any, error) { return published(v, typ) }
 	if spec.IsFileType(typ) { // the whole content, as the platform gives it
 		value = s.fileIn("value").input
-		form = func(v any, typ string) (any, error) { return openFiles(v, typ, s.engine.dir) }
+		form = func(ctx context.Context, v any) (any, error) {
+			return takeFiles(v, typ, func(v any) (any, error) { return openOne(ctx, v, typ, s.engine.dir) })
+		}
 	}
 	s.program.outputs = append(s.program.outputs, name)
 	return func(c *call) error {
-		v, err := form(value.value(c), typ)
+		v, err := form(c.ctx, value.value(c))
 		if err != nil {
 			return fmt.Errorf("output_type %s: %w", typ, err)
 		}

@@ -1,6 +1,7 @@
 package engine
 
 import (
+	"context"
 	"encoding/base64"
 	"errors"
 	"fmt"
@@ -10,7 +11,6 @@ import (
 	"strings"
 
 	"nightshift/runner/engine/llm"
-	"nightshift/spec"
 )
 
 // maxImage is how large an image may be, in bytes: what providers take.
@@ -31,7 +31,7 @@ func compileVision(provider string) func(s *setup) step {
 			if err != nil {
 				return err
 			}
-			picture, err := readImage(image.input.value(c), dir)
+			picture, err := readImage(c.ctx, image.input.value(c), dir)
 			if err != nil {
 				return fmt.Errorf("input \"image\": %w", err)
 			}
@@ -50,9 +50,9 @@ func compileVision(provider string) func(s *setup) step {
 
 // readImage makes an image of a value: an address (http, https, data), a file as the
 // platform's API has it, or the path, relative to dir, that the author wrote.
-func readImage(v any, dir string) (llm.Image, error) {
+func readImage(ctx context.Context, v any, dir string) (llm.Image, error) {
 	if path, ok := v.(authorsFile); ok {
-		return openImage(string(path), dir)
+		return openImage(ctx, string(path), dir)
 	}
 	if object, ok := v.(map[string]any); ok {
 		raw, ok := object["raw_bytes"].(string)
@@ -97,11 +97,11 @@ func decodeImage(text string) (llm.Image, error) {
 	return newImage(data, "the data")
 }
 
-func openImage(path, dir string) (llm.Image, error) {
+func openImage(ctx context.Context, path, dir string) (llm.Image, error) {
 	if dir == "" {
 		return llm.Image{}, fmt.Errorf("files are not read here, so %s cannot be; give an address or a file object", quote(path))
 	}
-	data, err := spec.ReadFile(path, dir, maxImage)
+	data, err := readFile(ctx, path, dir, maxImage)
 	if err != nil {
 		return llm.Image{}, err
 	}

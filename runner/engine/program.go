@@ -13,10 +13,12 @@ import (
 // sources come first, references turned into slots of a run's values.
 type program struct {
 	pipeline *spec.Pipeline
+	id       string // that it has where it is saved; "": it has no name
 	nodes    []*node
 	roots    []int // nodes without sources
 	loops    []*loop
 	slots    int
+	asked    []bool // by slot: whether some node refers to it
 	inputs   []programInput
 	outputs  []string // names of the output nodes
 	blocks   bool     // some node waits for something outside of the process
@@ -29,6 +31,7 @@ type Needs struct {
 	Unpriced schema.Problems // models without a known price, each at the node that asks it: no budget can be kept with them
 	Keys     []string        // that are sent, and must not be written anywhere
 	Models   bool            // whether models are asked
+	Stores   bool            // whether files are stored
 }
 
 // add takes over what a part needs; what is known of already is not said twice.
@@ -37,6 +40,7 @@ func (n *Needs) add(part Needs) {
 	n.Unpriced = union(n.Unpriced, part.Unpriced)
 	n.Keys = union(n.Keys, part.Keys)
 	n.Models = n.Models || part.Models
+	n.Stores = n.Stores || part.Stores
 }
 
 func union[S ~[]E, E comparable](known, more S) S {
@@ -92,6 +96,7 @@ type nodeType struct {
 	blocking bool
 	asks     bool   // asks a model: a refused call suspends the run
 	resumes  bool   // runs nodes that may
+	parts    bool   // what waits is not its call but others within it
 	merges   string // the input whose skipped sources are tolerated
 }
 
@@ -125,13 +130,37 @@ func (e *Engine) compileIn(outer *compiler, p *spec.Pipeline) (*program, schema.
 	if outer == nil {
 		c.made = map[*spec.Pipeline]*compiler{}
 	} else if c.made = outer.made; c.made[p] != nil {
-		return c.made[p].program, c.made[p].problems
+		return c.made[p].program, union(slices.Clip(c.made[p].problems), outer.takeOver(c.made[p]))
 	}
+	if p.Name != "" {
+		c.id = pipelineID(p.Name)
+	}
+	c.made[p] = c
 	c.compile()
-	if !c.open {
-		c.made[p] = c
+	if outer != nil {
+		_ = outer.takeOver(c) // all was found in here just now
 	}
 	return c.program, c.problems
+}
+
+// takeOver looks up what a file names of the pipelines that it stands in: it is compiled
+// once, and may stand elsewhere too. The problems are those of this place.
+func (c *compiler) takeOver(file *compiler) (problems schema.Problems) {
+	for _, by := range file.outward {
+		switch around := c.around(by); around {
+		case nil:
+			saved, problem := c.engine.named(by)
+			if saved == nil {
+				problems = append(problems, problem)
+				continue
+			}
+			c.program.needs.add(saved.needs)
+		case c:
+		default:
+			c.outward = union(c.outward, []named{by})
+		}
+	}
+	return problems
 }
 
 func (c *compiler) compile() {
@@ -146,14 +175,15 @@ func (c *compiler) compile() {
 		return
 	}
 	c.order, c.index, c.slots = slices.Concat(levels...), map[string]int{}, map[[2]string]slotInfo{}
-	c.program = &program{pipeline: p, nodes: make([]*node, len(c.order))}
+	c.program = &program{pipeline: p, id: c.id, nodes: make([]*node, len(c.order))}
 	c.layOut()
+	c.program.asked = make([]bool, c.program.slots)
 	for i, n := range c.order {
 		c.node(i, n)
 	}
 	if len(c.problems) == 0 {
-		c.wireChunks()
 		c.loops()
+		c.wireChunks()
 	}
 }
 
@@ -162,8 +192,9 @@ type compiler struct {
 	engine   *Engine
 	outer    *compiler                    // of the pipeline that this one stands in; nil: in none
 	made     map[*spec.Pipeline]*compiler // of files that several nodes name
-	open     bool                         // it names one that it stands in, so it is another one elsewhere
+	outward  []named                      // nodes in it, at any depth, that name one that it stands in
 	pipeline *spec.Pipeline
+	id       string // of it; "": it has no name
 	program  *program
 	order    []*spec.Node
 	index    map[string]int // of nodes, by name
@@ -246,12 +277,15 @@ func (c *compiler) step(n *spec.Node, kind nodeType, made *node) step {
 		s.batch = &batch{}
 	}
 	s.refuseDangling()
+	s.leaf = (kind.blocking || kind.asks) && !kind.parts
 	done := kind.compile(s)
 	if done != nil && n.Type == "llm" {
 		done = s.retried(done)
 	}
 	if done != nil && s.batch != nil {
 		done = s.batched(done)
+	} else if done != nil && s.leaf {
+		done = done.limited()
 	}
 	c.problems = union(c.problems, s.problems)
 	return done
@@ -259,20 +293,21 @@ func (c *compiler) step(n *spec.Node, kind nodeType, made *node) step {
 
 // wire finds what decides whether a node runs.
 func (c *compiler) wire(n *spec.Node, kind nodeType) (w wiring) {
-	add := func(to *[]int, i int) {
-		if !slices.Contains(*to, i) {
-			*to = append(*to, i)
+	for input, ref := range n.Refs() {
+		out := c.slots[[2]string{ref.Node, ref.Output}]
+		c.program.asked[out.slot] = true
+		switch {
+		case out.typ == "path":
+			w.gates = append(w.gates, out.slot)
+		case input == kind.merges:
+			w.fallbacks = append(w.fallbacks, c.index[ref.Node])
+		default:
+			w.needs = append(w.needs, c.index[ref.Node])
 		}
 	}
-	for input, ref := range n.Refs() {
-		switch out := c.slots[[2]string{ref.Node, ref.Output}]; {
-		case out.typ == "path":
-			add(&w.gates, out.slot)
-		case input == kind.merges:
-			add(&w.fallbacks, c.index[ref.Node])
-		default:
-			add(&w.needs, c.index[ref.Node])
-		}
+	for _, of := range []*[]int{&w.gates, &w.needs, &w.fallbacks} {
+		slices.Sort(*of)
+		*of = slices.Clip(slices.Compact(*of))
 	}
 	if items, ok := n.Inputs[kind.merges].([]any); ok && slices.ContainsFunc(items, literal) {
 		w.fallbacks = nil // there is always something to merge

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"maps"
 	"slices"
+	"sync/atomic"
 	"time"
 
 	"nightshift/runner"
@@ -23,7 +24,13 @@ type run struct {
 	kept      map[int][]any // memos, by node
 	rounds    []round       // by loop
 	variables variables
-	depth     int // pipelines that it runs in
+	around    *run            // whose node runs this one; nil: none does
+	outer     *run            // of the pipeline whose file brings in that of this one; nil: none does
+	depth     int             // pipelines that it runs in
+	turns     turns           // with the runs in it
+	listed    bool            // it is that of an element, in batch mode, or in such a one
+	begin     context.Context // as that of the call that it runs in
+	progress  atomic.Int64    // what has ended, of the outermost run
 	outputs   map[string]any
 	ctx       context.Context
 	cancel    context.CancelFunc
@@ -99,7 +106,7 @@ func newRun(p *program, in runner.Inputs) (*run, error) {
 	}
 	r.ctx, r.cancel = context.WithCancel(context.Background())
 	if p.blocks {
-		r.ended = make(chan ending)
+		r.ended, r.turns = make(chan ending), make(turns, atOnce)
 	}
 	return r, nil
 }
@@ -124,18 +131,39 @@ func (r *run) execute() runner.Status {
 	status := runner.Status{Usage: r.usage}
 	switch {
 	case err == nil && r.refusals != nil:
-		status.State, status.Suspended = runner.Running, &runner.Suspension{At: r.refusedAt, Errs: r.refusals}
+		status.State, status.Suspended = runner.Running, &runner.Suspension{At: r.refusedAt, Errs: r.refusals, Progress: int(r.progress.Load())}
 		return status
 	case err == nil:
 		status.State, status.Outputs = runner.Succeeded, r.outputs
-	case r.ctx.Err() != nil && errors.Is(err, r.ctx.Err()):
+	case r.cancelled(err):
 		status.State = runner.Cancelled
 	default:
 		status.State, status.Err = runner.Failed, err
 	}
 	r.cancel()
-	r.values, r.kept = nil, nil // large, and of no use to those who ask for the status
+	r.forget()
 	return status
+}
+
+// cancelled tells whether the run's end is its being cancelled, and not an error of a
+// node that says so of something else.
+func (r *run) cancelled(err error) bool {
+	_, ofNode := errors.AsType[*runner.RunError](err)
+	return !ofNode && r.ctx.Err() != nil && errors.Is(err, r.ctx.Err())
+}
+
+// forget lets go of what a run has that has ended: large, and of no use to those who
+// ask for its status.
+func (r *run) forget() {
+	r.values, r.kept, r.rounds, r.variables, r.outputs, r.refusals = nil, nil, nil, nil, nil, nil
+}
+
+// got counts a node that has ended, or a part of one, for the outermost run.
+func (r *run) got() {
+	for r.around != nil {
+		r = r.around
+	}
+	r.progress.Add(1)
 }
 
 // protected works off the nodes. What panics beside them, in the engine itself or

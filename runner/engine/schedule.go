@@ -12,7 +12,7 @@ import (
 // nodes works off the nodes that are ready. The first error ends the run, when
 // the blocking nodes that are under way have ended too.
 func (r *run) nodes() (failure error) {
-	c := &call{ctx: r.ctx, run: r, get: r.value}
+	c := &call{ctx: r.ctx, begin: r.begin, run: r, get: r.value}
 	var buf [64]int
 	ready := append(buf[:0], r.next...)
 	r.next, r.refusals = nil, nil
@@ -89,6 +89,7 @@ func (r *run) finish(i int, own []any, err error, ready []int, failure *error) [
 	n := r.program.nodes[i]
 	switch {
 	case err == nil:
+		r.got()
 		if n.loop != nil {
 			copy(r.values[n.first:], own)
 		}
@@ -96,7 +97,7 @@ func (r *run) finish(i int, own []any, err error, ready []int, failure *error) [
 			delete(r.kept, i)
 		}
 		r.values[n.complete] = true
-		if r.watcher != nil {
+		if r.watcher != nil && n.loop == nil {
 			r.watcher.ended(r, n)
 		}
 		return r.release(i, ready, failure)
@@ -112,6 +113,9 @@ func (r *run) finish(i int, own []any, err error, ready []int, failure *error) [
 			return ready
 		}
 		*failure = err
+		if errors.Is(err, errStopped) {
+			return ready // what is under way is paid for
+		}
 	}
 	r.cancel()
 	return ready

@@ -11,6 +11,7 @@ type setup struct {
 	spec     *spec.Node
 	made     *node
 	batch    *batch // nil where the node runs once
+	leaf     bool   // its call waits, and makes no others
 	problems schema.Problems
 }
 
