@@ -9,6 +9,7 @@ import (
 	"regexp"
 	"slices"
 	"strings"
+	"sync"
 
 	"nightshift/runner/engine/script"
 	"nightshift/schema"
@@ -37,7 +38,7 @@ func compileCodeExecution(s *setup) step {
 	function, _ := s.spec.Inputs["function_name"].(string)
 	if function == "" {
 		function = "main"
-	} else if !functionName.MatchString(function) {
+	} else if !functionName().MatchString(function) {
 		s.refuse("function_name", "function_name must be the name of a function, such as main")
 	}
 	inputs, outputs := s.declaredInputs(), s.declaredOutputs()
@@ -73,7 +74,8 @@ func compileCodeExecution(s *setup) step {
 	}
 }
 
-var functionName = regexp.MustCompile(`^[\p{L}_$][\p{L}\p{N}_$]*$`)
+// functionName is compiled when it is first needed: its classes of letters take long.
+var functionName = sync.OnceValue(func() *regexp.Regexp { return regexp.MustCompile(`^[\p{L}_$][\p{L}\p{N}_$]*$`) })
 
 func (s *setup) refuseOtherLanguages() {
 	const instead = "code in Python runs on the platform only; write it in JavaScript (language: 1), or run the batch with backend: vectorshift"
@@ -94,7 +96,7 @@ func (s *setup) refuseOtherLanguages() {
 // code gives the text that is to be run, which is looked through for mistakes.
 func (s *setup) code() string {
 	for ref := range s.bind(s.spec.Inputs["code"]).Refs() {
-		name := cmp.Or(functionName.FindString(ref.Output), "x")
+		name := cmp.Or(functionName().FindString(ref.Output), "x")
 		s.refuse("code", "code cannot hold references, as a value could become a part of the program; pass it as an input, which the code has as a variable: input_schema: [{name: %s, type: string, value: \"{{ %s.%s }}\"}]",
 			name, ref.Node, ref.Output)
 		return ""

@@ -93,7 +93,7 @@ func (s *setup) transformation() (function string) {
 		switch key {
 		case "file":
 		case "function":
-			if function = spec.Text(fields[key]); !functionName.MatchString(function) {
+			if function = spec.Text(fields[key]); !functionName().MatchString(function) {
 				s.refuse("transformation", "function must be the name of a function, such as main")
 			}
 		default:
