@@ -58,6 +58,22 @@ func (e *APIError) Transient() bool {
 	return !e.Account && (e.Refused() || e.StatusCode == http.StatusRequestTimeout || e.StatusCode >= 500)
 }
 
+// ClassOr is the class of results that end with the error; otherwise is that where its
+// status says nothing.
+func (e *APIError) ClassOr(otherwise string) string {
+	switch {
+	case e.Denied():
+		return classDenied
+	case e.Refused():
+		return classRefused
+	case e.Transient():
+		return classUnavailable
+	case e.NotUnderstood():
+		return classBadRequest
+	}
+	return otherwise
+}
+
 // ConnectionError says that a call had no HTTP answer, or not a whole one.
 type ConnectionError struct {
 	Method   string

@@ -2,7 +2,6 @@ package runner
 
 import (
 	"context"
-	"time"
 
 	"golang.org/x/time/rate"
 )
@@ -27,7 +26,7 @@ func (b *budget) wait(ctx context.Context) error {
 		return ctx.Err()
 	}
 	place := b.rate.Reserve()
-	if err := sleep(ctx, place.Delay()); err != nil {
+	if err := Sleep(ctx, place.Delay()); err != nil {
 		place.Cancel()
 		return err
 	}
@@ -38,20 +37,5 @@ func (b *budget) wait(ctx context.Context) error {
 func (b *budget) take() {
 	if b != nil {
 		b.rate.Reserve()
-	}
-}
-
-// sleep waits for so long, or until ctx is done, whose error it gives.
-func sleep(ctx context.Context, pause time.Duration) error {
-	if pause <= 0 {
-		return ctx.Err()
-	}
-	timer := time.NewTimer(pause)
-	defer timer.Stop()
-	select {
-	case <-timer.C:
-		return nil
-	case <-ctx.Done():
-		return ctx.Err()
 	}
 }

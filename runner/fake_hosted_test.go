@@ -91,7 +91,7 @@ func (h hosted) Start(ctx context.Context, pipelineID string, in Inputs, opts St
 	h.more.mu.Unlock()
 	if slow, ok := strings.CutPrefix(trouble, "slow/"); ok {
 		slow, trouble, _ = strings.Cut(slow, ",")
-		if err := sleep(ctx, duration(slow)); err != nil {
+		if err := Sleep(ctx, duration(slow)); err != nil {
 			return Handle{}, err
 		}
 	}

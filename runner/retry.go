@@ -185,15 +185,5 @@ func classOf(err error, class string) (string, int) {
 		}
 		return class, 0
 	}
-	switch {
-	case api.Denied():
-		class = classDenied
-	case api.Refused():
-		class = classRefused
-	case api.Transient():
-		class = classUnavailable
-	case api.NotUnderstood():
-		class = classBadRequest
-	}
-	return class, api.StatusCode
+	return api.ClassOr(class), api.StatusCode
 }

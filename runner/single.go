@@ -196,7 +196,7 @@ func terminate(ctx context.Context, backend Backend, h Handle) error {
 		if api, ok := errors.AsType[*APIError](err); ok {
 			pause = max(pause, api.RetryAfter)
 		}
-		if sleep(ctx, pause) != nil {
+		if Sleep(ctx, pause) != nil {
 			return err
 		}
 	}

@@ -73,7 +73,7 @@ func (r *run) start(ctx context.Context, t *task) bool {
 func lingering(ctx context.Context, within, grace time.Duration) (context.Context, context.CancelFunc) {
 	lasting, cancel := context.WithTimeout(context.WithoutCancel(ctx), within)
 	stop := context.AfterFunc(ctx, func() {
-		_ = sleep(lasting, grace)
+		_ = Sleep(lasting, grace)
 		cancel()
 	})
 	return lasting, func() {

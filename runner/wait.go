@@ -97,7 +97,7 @@ func (r *run) wait(ctx context.Context, t *task) (Status, error) {
 		looks.tender = r.pace.early()
 	}
 	for pause := t.first; ; pause = looks.after(time.Since(t.started)) {
-		if err := sleep(ctx, pause); err != nil {
+		if err := Sleep(ctx, pause); err != nil {
 			return Status{State: Running}, err
 		}
 		status, err := r.look(ctx, t, &looks)
@@ -142,7 +142,7 @@ func (r *run) look(ctx context.Context, t *task, looks *pauses) (Status, error) 
 		if api != nil && api.RetryAfter > 0 {
 			pause = max(pause, retryAfter(api, r.chance))
 		}
-		if err := sleep(ctx, pause); err != nil {
+		if err := Sleep(ctx, pause); err != nil {
 			return Status{State: Running}, err
 		}
 	}

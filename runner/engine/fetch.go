@@ -137,17 +137,7 @@ func (e *webError) Status() int { return e.status }
 // notFine makes an error of an answer whose status is not 2xx. It is of the
 // class that the same status of a model has.
 func notFine(req *http.Request, got *answer) error {
-	class, api := "run_failed", &runner.APIError{StatusCode: got.status}
-	switch {
-	case api.Denied():
-		class = "denied"
-	case api.Refused():
-		class = "rate_limited"
-	case api.Transient():
-		class = "unavailable"
-	case api.NotUnderstood():
-		class = "bad_request"
-	}
+	class := (&runner.APIError{StatusCode: got.status}).ClassOr("run_failed")
 	return &webError{class, got.status, fmt.Errorf("%s %s: answered %d %s: %s",
 		req.Method, req.URL.Host, got.status, http.StatusText(got.status), quote(string(got.body)))}
 }

@@ -8,6 +8,7 @@ import (
 	"time"
 	_ "time/tzdata" // time zones must be there on machines that have none installed
 
+	"nightshift/runner"
 	"nightshift/spec"
 )
 
@@ -126,14 +127,7 @@ func compileWait(s *setup) step {
 		case n > int(math.MaxInt64/one):
 			return fmt.Errorf("input \"wait_time\": %d %s is too long", n, word)
 		}
-		timer := time.NewTimer(time.Duration(n) * one)
-		defer timer.Stop()
-		select {
-		case <-timer.C:
-			return nil
-		case <-c.ctx.Done():
-			return c.ctx.Err()
-		}
+		return runner.Sleep(c.ctx, time.Duration(n)*one)
 	}
 }
 

@@ -190,12 +190,7 @@ func pause(ctx context.Context, n int, failure error) bool {
 	if api, ok := errors.AsType[*runner.APIError](failure); ok {
 		wait = max(wait, min(api.RetryAfter, longestWait))
 	}
-	select {
-	case <-ctx.Done():
-		return false
-	case <-time.After(wait):
-		return true
-	}
+	return runner.Sleep(ctx, wait) == nil
 }
 
 func isNotFound(err error) bool {

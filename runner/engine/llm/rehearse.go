@@ -25,27 +25,12 @@ func NewRehearsal(how spec.Rehearse) *Rehearsal { return &Rehearsal{how, rand.Fl
 // Call takes as long as one call does, and tells whether it is one of those that
 // fail. The error is that of ctx.
 func (r *Rehearsal) Call(ctx context.Context) (failed bool, err error) {
-	return r.fails(), pause(ctx, r.latency())
+	return r.fails(), runner.Sleep(ctx, r.latency())
 }
 
 func (r *Rehearsal) latency() time.Duration { return r.Quantile(r.chance()) }
 
 func (r *Rehearsal) fails() bool { return r.Failures > 0 && r.chance() < r.Failures }
-
-// pause waits for so long, or until ctx is done, whose error it gives.
-func pause(ctx context.Context, d time.Duration) error {
-	if d <= 0 {
-		return ctx.Err()
-	}
-	timer := time.NewTimer(d)
-	defer timer.Stop()
-	select {
-	case <-timer.C:
-		return nil
-	case <-ctx.Done():
-		return ctx.Err()
-	}
-}
 
 // pieces is how many an imitated stream has at the most.
 const pieces = 20
@@ -60,7 +45,7 @@ func (r *Rehearsal) asker(call Call, hide *spec.Redactor) asker {
 			first = all / 2
 		}
 		failed := r.fails()
-		if err := pause(ctx, first); err != nil {
+		if err := runner.Sleep(ctx, first); err != nil {
 			return Answer{}, err
 		}
 		if failed {
@@ -72,7 +57,7 @@ func (r *Rehearsal) asker(call Call, hide *spec.Redactor) asker {
 		}
 		parts := strings.SplitAfter(answer.Text, " ")
 		for i := range pieces {
-			if err := pause(ctx, (all-first)/pieces); err != nil {
+			if err := runner.Sleep(ctx, (all-first)/pieces); err != nil {
 				return Answer{}, err
 			}
 			text(strings.Join(parts[len(parts)*i/pieces:len(parts)*(i+1)/pieces], ""))
