@@ -9,8 +9,8 @@ import (
 
 // batch is a node that runs once for each element of the lists that its inputs
 // hold where they take something less deep, and whose outputs are lists of what
-// the calls gave. Lists of one element are repeated. A node that waits has up to
-// atOnce calls under way; the batch's concurrency counts runs, not calls.
+// the calls gave. Lists of one element are repeated. Of a node that waits, as
+// many calls are under way as its run has turns.
 type batch struct {
 	spreads []spread
 	state   memo // *elements

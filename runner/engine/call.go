@@ -70,6 +70,21 @@ func toList(v any) ([]any, error) {
 	return nil, fmt.Errorf("%s is not a list", quote(v))
 }
 
+// eachItem gives what becomes of the items of a list.
+func eachItem(v any, become func(item any) (any, error)) ([]any, error) {
+	list, err := toList(v)
+	if err != nil {
+		return nil, err
+	}
+	items := make([]any, len(list))
+	for i, item := range list {
+		if items[i], err = become(item); err != nil {
+			return nil, fmt.Errorf("element %d: %w", i, err)
+		}
+	}
+	return items, nil
+}
+
 func (in input) integer(c *call) (int, error) {
 	number, err := spec.ToNumber(in.value(c))
 	if err != nil {

@@ -211,21 +211,11 @@ func (p *program) withFiles(ctx context.Context, in runner.Inputs, dir string) (
 
 // takeFiles applies take to each file of a value of a type of files.
 func takeFiles(v any, typ string, take func(any) (any, error)) (any, error) {
-	inner, isList := strings.CutPrefix(typ, "vec<")
+	inner, isList := element(typ)
 	if !isList {
 		return take(v)
 	}
-	list, err := toList(v)
-	if err != nil {
-		return nil, err
-	}
-	list = slices.Clone(list)
-	for i := range list {
-		if list[i], err = takeFiles(list[i], inner[:len(inner)-1], take); err != nil {
-			return nil, fmt.Errorf("element %d: %w", i, err)
-		}
-	}
-	return list, nil
+	return eachItem(v, func(item any) (any, error) { return takeFiles(item, inner, take) })
 }
 
 // openFiles gives a value of a type of files as another run takes it: what the author

@@ -52,10 +52,7 @@ var contentSeed = maphash.MakeSeed()
 
 // take notes that a run, or one in it, stores a file.
 func (t *takers) take(r *run, name string, data []byte) {
-	for r.around != nil {
-		r = r.around
-	}
-	now := taker{run: weak.Make(r), content: maphash.Bytes(contentSeed, data)}
+	now := taker{run: weak.Make(r.outermost()), content: maphash.Bytes(contentSeed, data)}
 	t.mu.Lock()
 	before, taken := t.byName[name]
 	clash := taken && before.run != now.run && before.content != now.content

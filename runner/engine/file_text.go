@@ -163,17 +163,3 @@ func (s *setup) refuseParsers() {
 		s.refuse("file_parser", "file_parser %s is a service of the platform: leave it out, as text, CSV, Markdown and HTML are read without one, or use backend vectorshift", spec.Text(parser))
 	}
 }
-
-// refers tells whether a node of the pipeline uses an output of this one.
-func (s *setup) refers(output string) bool {
-	for _, n := range s.pipeline.Nodes {
-		for _, of := range []*spec.Node{n, n.Round()} {
-			for _, ref := range of.Refs() {
-				if ref.Node == s.spec.Name && ref.Output == output {
-					return true
-				}
-			}
-		}
-	}
-	return false
-}

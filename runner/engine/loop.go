@@ -78,11 +78,7 @@ func (r *run) turn(l *loop, ready []int) ([]int, error) {
 			if r.watcher != nil && !r.skipped[i] {
 				r.watcher.ended(r, r.program.nodes[i]) // what it said in one round is not the last word
 			}
-			for _, user := range r.program.nodes[i].behind {
-				if r.waiting[user]--; r.waiting[user] == 0 {
-					ready = append(ready, user)
-				}
-			}
+			ready = r.free(r.program.nodes[i].behind, ready)
 		}
 		return ready, nil
 	}
@@ -97,10 +93,10 @@ func (r *run) turn(l *loop, ready []int) ([]int, error) {
 	return append(ready, l.entry), nil
 }
 
-// work is what a node does in this round, and what decides whether it does.
+// work is what a node of a loop does in this round, and what decides whether it does.
 func (r *run) work(i int) (step, *wiring) {
 	n := r.program.nodes[i]
-	if l := n.loop; l != nil && l.entry == i && r.rounds[l.index].number > 0 {
+	if l := n.loop; l.entry == i && r.rounds[l.index].number > 0 {
 		return l.step, &l.again
 	}
 	return n.step, &n.wiring

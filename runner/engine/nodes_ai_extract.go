@@ -172,15 +172,5 @@ func readAs(v any, typ string) (any, error) {
 	if !isList {
 		return spec.Convert(v, typ)
 	}
-	list, err := toList(v)
-	if err != nil {
-		return nil, err
-	}
-	read := make([]any, len(list))
-	for i, item := range list {
-		if read[i], err = readAs(item, inner); err != nil {
-			return nil, fmt.Errorf("element %d: %w", i, err)
-		}
-	}
-	return read, nil
+	return eachItem(v, func(item any) (any, error) { return readAs(item, inner) })
 }

@@ -255,17 +255,7 @@ func ofType(v any, typ string) (any, error) {
 	case v == nil || typ == "any":
 		return v, nil
 	case isList:
-		list, err := toList(v)
-		if err != nil {
-			return nil, err
-		}
-		items := make([]any, len(list))
-		for i, item := range list {
-			if items[i], err = ofType(item, inner); err != nil {
-				return nil, fmt.Errorf("element %d: %w", i, err)
-			}
-		}
-		return items, nil
+		return eachItem(v, func(item any) (any, error) { return ofType(item, inner) })
 	case typ == "json":
 		return published(v, "json")
 	}

@@ -11,7 +11,7 @@ func compileLLM(s *setup) step {
 	m := s.model("")
 	prompt, system := s.in("prompt"), s.in("system")
 	response, counts := s.out("response"), s.counts()
-	return func(c *call) error {
+	return s.retried(func(c *call) error {
 		r, err := m.request(c)
 		if err != nil {
 			return err
@@ -27,7 +27,7 @@ func compileLLM(s *setup) step {
 		c.set(response, answer.Text)
 		counts.set(c, answer)
 		return nil
-	}
+	})
 }
 
 // counts are the outputs that say how long question and answer were.

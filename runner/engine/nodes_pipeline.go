@@ -26,12 +26,7 @@ func compilePipeline(s *setup) step {
 	s.spec = &typed
 	inputs := s.subInputs()
 	under := s.memo()
-	outputs := map[string]int{}
-	for key, info := range s.slots {
-		if key[0] == s.spec.Name && info.slot != s.made.complete {
-			outputs[key[1]] = info.slot
-		}
-	}
+	outputs := s.outs()
 	return func(c *call) error {
 		sub, _ := c.kept[under].(*run)
 		if sub == nil {
@@ -86,9 +81,8 @@ func (in subInput) value(c *call) (any, error) {
 
 // subInputs are those that the node gives a value.
 func (s *setup) subInputs() (inputs []subInput) {
-	for _, name := range s.spec.InputNames {
-		common := slices.ContainsFunc(schema.CommonInputs(), func(f schema.Field) bool { return f.Name == name })
-		if common || name == "pipeline" || name == "pipeline_id" {
+	for _, name := range s.openInputs() {
+		if name == "pipeline_id" { // which older pipelines have
 			continue
 		}
 		in := subInput{typ: s.spec.InputType(name), dir: s.engine.dir}

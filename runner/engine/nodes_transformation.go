@@ -27,18 +27,10 @@ func compileTransformation(s *setup) step {
 		return nil
 	}
 	inputs := map[string]*spec.Template{}
-	for _, name := range slices.Sorted(maps.Keys(s.spec.Inputs)) {
-		common := slices.ContainsFunc(schema.CommonInputs(), func(f schema.Field) bool { return f.Name == name })
-		if name != "transformation" && !common {
-			inputs[name] = s.typed(name, "any", s.spec.Inputs[name])
-		}
+	for _, name := range s.openInputs() {
+		inputs[name] = s.typed(name, "any", s.spec.Inputs[name])
 	}
-	outputs := map[string]int{}
-	for key, info := range s.slots {
-		if key[0] == s.spec.Name && key[1] != "complete" {
-			outputs[key[1]] = info.slot
-		}
-	}
+	outputs := s.outs()
 	names := slices.Sorted(maps.Keys(outputs))
 	made := script.Call{Name: name, Code: code, Function: function}
 	scripts := s.engine.scripts

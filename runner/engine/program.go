@@ -138,10 +138,10 @@ func (c *compiler) compile() {
 		c.problems = schema.Problems{{Message: fmt.Sprintf("pipeline %s has no nodes that could be run", p.Name)}}
 		return
 	}
-	c.order, c.index, c.slots = slices.Concat(levels...), map[string]int{}, map[[2]string]slotInfo{}
+	c.order, c.index = slices.Concat(levels...), map[string]int{}
+	c.asked, c.slots = map[[2]string]bool{}, map[[2]string]slotInfo{}
 	c.program = &program{pipeline: p, id: c.id, nodes: make([]*node, len(c.order))}
 	c.layOut()
-	c.program.asked = make([]bool, c.program.slots)
 	for i, n := range c.order {
 		c.node(i, n)
 	}
@@ -161,7 +161,8 @@ type compiler struct {
 	id       string // of it; "": it has no name
 	program  *program
 	order    []*spec.Node
-	index    map[string]int // of nodes, by name
+	index    map[string]int     // of nodes, by name
+	asked    map[[2]string]bool // outputs that some node refers to, by node and name
 	slots    map[[2]string]slotInfo
 	problems schema.Problems
 }
@@ -174,13 +175,20 @@ type slotInfo struct {
 // layOut gives every output a slot, those of one node side by side. Of a node whose
 // outputs nobody knows, those have one that are referred to.
 func (c *compiler) layOut() {
-	asked := map[string][]string{}
+	open := map[string][]string{}
+	ask := func(n *spec.Node) {
+		for _, ref := range n.Refs() {
+			key := [2]string{ref.Node, ref.Output}
+			if !c.asked[key] {
+				c.asked[key] = true
+				open[ref.Node] = append(open[ref.Node], ref.Output)
+			}
+		}
+	}
 	for i, n := range c.order {
 		c.index[n.Name] = i
-		for _, of := range []*spec.Node{n, n.Round()} {
-			for _, ref := range of.Refs() {
-				asked[ref.Node] = append(asked[ref.Node], ref.Output)
-			}
+		if ask(n); len(n.CyclicInputs) > 0 {
+			ask(n.Round())
 		}
 	}
 	for i, n := range c.order {
@@ -189,6 +197,7 @@ func (c *compiler) layOut() {
 			key := [2]string{n.Name, output}
 			if _, twice := c.slots[key]; !twice {
 				c.slots[key] = slotInfo{c.program.slots, typ}
+				c.program.asked = append(c.program.asked, c.asked[key])
 				c.program.slots++
 			}
 		}
@@ -196,7 +205,7 @@ func (c *compiler) layOut() {
 			add(o.Name, o.Type)
 		}
 		if t := schema.LookupNodeType(n.Type); t != nil && t.OpenOutputs && n.Sub == nil {
-			for _, output := range asked[n.Name] {
+			for _, output := range open[n.Name] {
 				add(output, "any")
 			}
 		}
@@ -243,9 +252,6 @@ func (c *compiler) step(n *spec.Node, kind nodeType, made *node) step {
 	s.refuseDangling()
 	s.leaf = (kind.blocking || kind.asks) && !kind.parts
 	done := kind.compile(s)
-	if done != nil && n.Type == "llm" {
-		done = s.retried(done)
-	}
 	if done != nil && s.batch != nil {
 		done = s.batched(done)
 	} else if done != nil && s.leaf {
@@ -259,7 +265,6 @@ func (c *compiler) step(n *spec.Node, kind nodeType, made *node) step {
 func (c *compiler) wire(n *spec.Node, kind nodeType) (w wiring) {
 	for input, ref := range n.Refs() {
 		out := c.slots[[2]string{ref.Node, ref.Output}]
-		c.program.asked[out.slot] = true
 		switch {
 		case out.typ == "path":
 			w.gates = append(w.gates, out.slot)

@@ -159,11 +159,13 @@ func (r *run) forget() {
 }
 
 // got counts a node that has ended, or a part of one, for the outermost run.
-func (r *run) got() {
+func (r *run) got() { r.outermost().progress.Add(1) }
+
+func (r *run) outermost() *run {
 	for r.around != nil {
 		r = r.around
 	}
-	r.progress.Add(1)
+	return r
 }
 
 // protected works off the nodes. What panics beside them, in the engine itself or

@@ -140,11 +140,7 @@ func isHeldBack(err error) bool {
 // release makes those users of a node ready that waited for nothing else.
 func (r *run) release(i int, ready []int, failure *error) []int {
 	n := r.program.nodes[i]
-	for _, user := range n.users {
-		if r.waiting[user]--; r.waiting[user] == 0 {
-			ready = append(ready, user)
-		}
-	}
+	ready = r.free(n.users, ready)
 	if n.loop == nil {
 		return ready
 	}
@@ -152,6 +148,16 @@ func (r *run) release(i int, ready []int, failure *error) []int {
 	if err != nil && *failure == nil {
 		*failure = err
 		r.cancel()
+	}
+	return ready
+}
+
+// free takes a source of these nodes for ended.
+func (r *run) free(users, ready []int) []int {
+	for _, user := range users {
+		if r.waiting[user]--; r.waiting[user] == 0 {
+			ready = append(ready, user)
+		}
 	}
 	return ready
 }

@@ -1,6 +1,8 @@
 package engine
 
 import (
+	"slices"
+
 	"nightshift/schema"
 	"nightshift/spec"
 )
@@ -83,6 +85,30 @@ func (s *setup) bind(value any) *spec.Template {
 		}
 	}
 	return t
+}
+
+// refers tells whether a node of the pipeline uses an output of this one.
+func (s *setup) refers(output string) bool { return s.asked[[2]string{s.spec.Name, output}] }
+
+// outs gives the slots of the outputs of this node, but for the one that every node has.
+func (s *setup) outs() map[string]int {
+	outs := map[string]int{}
+	for key, info := range s.slots {
+		if key[0] == s.spec.Name && info.slot != s.made.complete {
+			outs[key[1]] = info.slot
+		}
+	}
+	return outs
+}
+
+// openInputs are the inputs that the author has written and the catalogue does not know,
+// in their order: a saved object, or a file, says what they are.
+func (s *setup) openInputs() []string {
+	t := schema.LookupNodeType(s.spec.Type)
+	return slices.DeleteFunc(slices.Clone(s.spec.InputNames), func(name string) bool {
+		_, own := t.Input(name)
+		return own
+	})
 }
 
 // out gives the slot of an output of this node; -1 where the node, as it is

@@ -2,14 +2,13 @@ package engine
 
 import (
 	"errors"
-	"maps"
 	"slices"
 	"sync/atomic"
 
 	"nightshift/spec"
 )
 
-// variables are those of a run, in the order of their names. A node that works in
+// variables are those of a run, in the order in which they are declared. A node that works in
 // another goroutine may read one while it is set.
 type variables []atomic.Pointer[any]
 
@@ -19,7 +18,7 @@ func newVariables(p *spec.Pipeline) variables {
 		return nil
 	}
 	v := make(variables, len(p.Variables))
-	for i, name := range slices.Sorted(maps.Keys(p.Variables)) {
+	for i, name := range p.VariableNames {
 		v[i].Store(new(p.Variables[name]))
 	}
 	return v
@@ -28,7 +27,8 @@ func newVariables(p *spec.Pipeline) variables {
 // variable gives the place of a variable among those of a run. Slots of references
 // are never below 0; the slot of a reference to a variable is ^variable.
 func (c *compiler) variable(name string) (variable int, ok bool) {
-	return slices.BinarySearch(slices.Sorted(maps.Keys(c.pipeline.Variables)), name)
+	variable = slices.Index(c.pipeline.VariableNames, name)
+	return variable, variable >= 0
 }
 
 func (v variables) get(variable int) any { return *v[variable].Load() }
