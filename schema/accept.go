@@ -40,7 +40,7 @@ func (t *NodeType) accepts(value any, batch bool) bool {
 // acceptsEach is acceptsType for a value that may be another one in each call of a
 // node in batch mode: one for all, or a list of them.
 func (f Field) acceptsEach(v any) bool {
-	typ, list := strings.CutPrefix(f.Type, "vec<")
+	typ, list := Element(f.Type)
 	values, isList := v.([]any)
 	switch {
 	case !isList:
@@ -48,7 +48,6 @@ func (f Field) acceptsEach(v any) bool {
 	case !list:
 		return acceptsAll(f.Type, f.Enum, values)
 	}
-	typ = strings.TrimSuffix(typ, ">")
 	for _, v := range values {
 		inner, isList := v.([]any)
 		if isList && !acceptsAll(typ, f.Enum, inner) || !isList && !acceptsType(typ, f.Enum, v) {
@@ -65,9 +64,9 @@ func acceptsAll(typ string, enum []string, values []any) bool {
 // acceptsType is typeSchema, as far as it is sure.
 func acceptsType(typ string, enum []string, v any) bool {
 	s, isText := v.(string)
-	if inner, ok := strings.CutPrefix(typ, "vec<"); ok {
+	if inner, list := Element(typ); list {
 		values, isList := v.([]any)
-		return isList && acceptsAll(strings.TrimSuffix(inner, ">"), enum, values) || holdsReference(s)
+		return isList && acceptsAll(inner, enum, values) || holdsReference(s)
 	}
 	switch typ {
 	case "string", "path":

@@ -117,8 +117,8 @@ func whenSchema(t *NodeType, w When) map[string]any {
 // typeSchema is the schema of a value of a catalogue type. Object types (files,
 // knowledge bases, ...) are left open: their forms are the backends' business.
 func typeSchema(typ string, enum []string) map[string]any {
-	if inner, ok := strings.CutPrefix(typ, "vec<"); ok {
-		return orReference("array", map[string]any{"items": typeSchema(strings.TrimSuffix(inner, ">"), enum)})
+	if inner, list := Element(typ); list {
+		return orReference("array", map[string]any{"items": typeSchema(inner, enum)})
 	}
 	switch {
 	case typ == "string", typ == "path", strings.HasPrefix(typ, "stream<"):

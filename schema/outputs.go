@@ -44,10 +44,18 @@ func (t *NodeType) resolve(typ string, inputs map[string]any) string {
 	if typ == "T" {
 		return t.ElementType(inputs)
 	}
-	if inner, ok := strings.CutPrefix(typ, "vec<"); ok {
-		return "vec<" + t.resolve(inner[:len(inner)-1], inputs) + ">"
+	if inner, list := Element(typ); list {
+		return "vec<" + t.resolve(inner, inputs) + ">"
 	}
 	return typ
+}
+
+// Element gives the type of the elements of a list; of any other type, itself.
+func Element(typ string) (inner string, list bool) {
+	if inner, list = strings.CutPrefix(typ, "vec<"); list {
+		return strings.TrimSuffix(inner, ">"), true
+	}
+	return typ, false
 }
 
 // OutputsOf lists the outputs that a node of this type has when its inputs are

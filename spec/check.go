@@ -93,9 +93,7 @@ func (d *document) checkInputs(p *Pipeline, n *Node, backend string) {
 	n.wrongInputs = len(problems) > 0
 	d.report(problems...)
 	if n.ExecutionMode == "batch" && t.NoBatch != "" {
-		p := n.Problem("execution_mode", "node %s (%s) cannot be in batch mode: %s", n.Name, n.Type, t.NoBatch)
-		p.Warning = backend == "vectorshift" // which knows best
-		d.report(p)
+		d.reportFor(backend, n.Problem("execution_mode", "node %s (%s) cannot be in batch mode: %s", n.Name, n.Type, t.NoBatch))
 	}
 	if backend == "vectorshift" {
 		d.warnLocal(n, t)

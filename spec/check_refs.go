@@ -2,6 +2,7 @@ package spec
 
 import (
 	"fmt"
+	"iter"
 	"slices"
 	"strings"
 
@@ -12,12 +13,24 @@ import (
 
 // checkRefs reports references to what does not exist, each at its own text.
 func (d *document) checkRefs(p *Pipeline, n *Node, backend string) {
-	for _, inputs := range []*yaml.Node{n.inputsAt, valueOf(n.at, "cyclic_inputs")} {
-		if inputs == nil || inputs.Kind != yaml.MappingNode {
-			continue
-		}
-		for i := 0; i+1 < len(inputs.Content); i += 2 {
-			d.checkInputRefs(p, n, inputs.Content[i].Value, inputs.Content[i+1], backend)
+	for key, value := range n.written() {
+		d.checkInputRefs(p, n, key.Value, value, backend)
+	}
+}
+
+// written walks the inputs of a node as they stand in the file, those of the later rounds
+// of its loop behind the others.
+func (n *Node) written() iter.Seq2[*yaml.Node, *yaml.Node] {
+	return func(yield func(key, value *yaml.Node) bool) {
+		for _, inputs := range []*yaml.Node{n.inputsAt, valueOf(n.at, "cyclic_inputs")} {
+			if inputs == nil || inputs.Kind != yaml.MappingNode {
+				continue // the schema has said so
+			}
+			for i := 0; i+1 < len(inputs.Content); i += 2 {
+				if !yield(inputs.Content[i], inputs.Content[i+1]) {
+					return
+				}
+			}
 		}
 	}
 }
@@ -83,8 +96,7 @@ func (d *document) checkDependency(p *Pipeline, s *yaml.Node, backend string) {
 	case p.Node(nodeOf(meant)) != nil:
 		problem = d.problem(s, "%s is no reference; write {{ %s }}", text, meant)
 	}
-	problem.Warning = backend == "vectorshift" // which knows best
-	d.report(problem)
+	d.reportFor(backend, problem)
 }
 
 // names tells whether a text is the name of an output of a node, without braces.

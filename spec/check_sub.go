@@ -42,9 +42,7 @@ func (d *document) checkSub(p *Pipeline, n *Node, backend string) {
 		return // known to the backend only
 	}
 	if out := n.Sub.Node("complete"); out != nil && out.Type == "output" {
-		problem := n.Problem(n.pipelineInput(), "output complete of %s has the name of the output that every node has; rename it", n.Sub.doc.file)
-		problem.Warning = backend == "vectorshift" // which knows best
-		d.report(problem)
+		d.reportFor(backend, n.Problem(n.pipelineInput(), "output complete of %s has the name of the output that every node has; rename it", n.Sub.doc.file))
 	}
 	var meant []string // by what is misspelt, and said there
 	for _, name := range n.InputNames {
@@ -57,13 +55,8 @@ func (d *document) checkSub(p *Pipeline, n *Node, backend string) {
 			d.report(n.Problem("", "node %s gives the pipeline %s no %q, which is an input of it without a default", n.Name, n.Sub.Name, in.Name))
 		}
 	}
-	for _, at := range []*yaml.Node{n.inputsAt, valueOf(n.at, "cyclic_inputs")} {
-		if at == nil || at.Kind != yaml.MappingNode {
-			continue
-		}
-		for i := 0; i+1 < len(at.Content); i += 2 {
-			d.checkSubInput(p, n, at.Content[i].Value, at.Content[i], at.Content[i+1], backend)
-		}
+	for key, value := range n.written() {
+		d.checkSubInput(p, n, key.Value, key, value, backend)
 	}
 }
 
@@ -160,9 +153,7 @@ func (d *document) checkSubInput(p *Pipeline, n *Node, name string, key, value *
 			continue
 		}
 		if _, err := Convert(one, typ); err != nil {
-			problem := d.problem(value, "node %s: input %q of the pipeline %s (%s): %v", n.Name, name, n.Sub.Name, typ, err)
-			problem.Warning = backend == "vectorshift"
-			d.report(problem)
+			d.reportFor(backend, d.problem(value, "node %s: input %q of the pipeline %s (%s): %v", n.Name, name, n.Sub.Name, typ, err))
 		}
 	}
 }
@@ -175,7 +166,7 @@ func (n *Node) calls(v any, typ string) []any {
 		return []any{v}
 	}
 	flat := func(v any) bool { _, is := v.([]any); return !is && !ParseTemplate(v).holdsRefs() }
-	if _, wanted := element(typ); wanted && slices.ContainsFunc(list, flat) {
+	if _, wanted := schema.Element(typ); wanted && slices.ContainsFunc(list, flat) {
 		return []any{v}
 	}
 	return list

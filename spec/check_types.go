@@ -13,37 +13,28 @@ import (
 // typing checks the types of what nodes give one another. On a backend that is
 // hosted elsewhere it only warns: what that takes is not known for certain.
 type typing struct {
-	nodes   map[string]*Node
-	outputs map[string][]schema.Output // of those that were asked for
-	hosted  bool
+	pipeline *Pipeline
+	outputs  map[string][]schema.Output // of the nodes that were asked for
+	backend  string
 }
 
 func newTyping(p *Pipeline, backend string) *typing {
-	t := &typing{nodes: make(map[string]*Node, len(p.Nodes)), outputs: map[string][]schema.Output{}, hosted: backend == "vectorshift"}
-	for _, n := range p.Nodes {
-		t.nodes[n.Name] = n
-	}
-	return t
+	return &typing{p, map[string][]schema.Output{}, backend}
 }
 
 // checkTypes checks every reference of a pipeline's nodes.
 func (p *Pipeline) checkTypes(backend string) {
 	t := newTyping(p, backend)
 	for _, n := range p.Nodes {
-		for _, inputs := range []*yaml.Node{n.inputsAt, valueOf(n.at, "cyclic_inputs")} {
-			if inputs == nil || inputs.Kind != yaml.MappingNode {
-				continue
-			}
-			for i := 0; i+1 < len(inputs.Content); i += 2 {
-				t.check(n.doc, n, inputs.Content[i].Value, inputs.Content[i+1])
-			}
+		for key, value := range n.written() {
+			t.check(n.doc, n, key.Value, value)
 		}
 	}
 }
 
 // check checks the references in a value of an input of a node.
 func (t *typing) check(d *document, n *Node, input string, at *yaml.Node) {
-	named := n.Type == "pipeline" && input == n.pipelineInput() && !t.hosted // a reference is refused
+	named := n.Type == "pipeline" && input == n.pipelineInput() && t.backend != "vectorshift" // a reference is refused
 	if input == "dependencies" || named || !n.takesInput(input) {
 		return // paths and whatever else is to be waited for; or what nothing is known of
 	}
@@ -91,7 +82,7 @@ func (v typedValue) walk(at *yaml.Node, want, place string) {
 			v.walk(at.Content[i+1], fieldType(record, key), place+"."+key)
 		}
 	case yaml.SequenceNode:
-		inner, list := element(want)
+		inner, list := schema.Element(want)
 		switch {
 		case list:
 		case v.batch:
@@ -137,7 +128,7 @@ func (v typedValue) scalar(at *yaml.Node, want, place string) {
 		if !ok {
 			continue // reported as a reference to nothing, or not known
 		}
-		inner, list := element(out.Type)
+		inner, list := schema.Element(out.Type)
 		switch {
 		case alone && (v.takes(out.Type, want) || v.batch && list && v.takes(inner, want) || fits(out.Type, v.also)):
 		case out.Type == "path":
@@ -161,11 +152,7 @@ func (v typedValue) takes(from, want string) bool {
 }
 
 func (v typedValue) report(at *yaml.Node, format string, args ...any) {
-	if problem := v.doc.problem(at, format, args...); v.hosted {
-		v.doc.warn(problem)
-	} else {
-		v.doc.report(problem)
-	}
+	v.doc.reportFor(v.backend, v.doc.problem(at, format, args...))
 }
 
 // output finds what a reference refers to.
@@ -179,7 +166,7 @@ func (t *typing) output(ref *Ref) (out schema.Output, ok bool) {
 
 func (t *typing) outputsOf(name string) []schema.Output {
 	outs, known := t.outputs[name]
-	if n := t.nodes[name]; !known && n != nil && !n.wrongInputs {
+	if n := t.pipeline.Node(name); !known && n != nil && !n.wrongInputs {
 		outs = n.Outputs()
 		t.outputs[name] = outs
 	}
@@ -188,8 +175,8 @@ func (t *typing) outputsOf(name string) []schema.Output {
 
 // hint says how the value could be had in the form that is wanted, or "".
 func (v typedValue) hint(ref *Ref, from, want string) string {
-	inner, fromList := element(from)
-	_, toList := element(want)
+	inner, fromList := schema.Element(from)
+	_, toList := schema.Element(want)
 	for _, o := range v.outputsOf(ref.Node) { // the text of a file stands beside it
 		if strings.HasPrefix(o.Name, "processed_text") && innermost(from) == "file" && innermost(want) == "string" && o.Name != ref.Output {
 			return fmt.Sprintf("; {{ %s.%s }} is %s", ref.Node, o.Name, inWords(o.Type))

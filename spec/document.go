@@ -156,6 +156,13 @@ func (d *document) warn(p schema.Problem) {
 	d.report(p)
 }
 
+// reportFor reports what is a reason to refuse the file here. The hosted platform knows
+// best what it takes: there it is a warning.
+func (d *document) reportFor(backend string, p schema.Problem) {
+	p.Warning = backend == "vectorshift"
+	d.report(p)
+}
+
 // snippet shows the source line and a caret below the column; of a long line it
 // shows the part around the column.
 func (d *document) snippet(line, col int) string {

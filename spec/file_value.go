@@ -19,7 +19,7 @@ const MaxFile = 25 << 20
 
 // IsFileType tells whether values of a type are files, or lists of them.
 func IsFileType(typ string) bool {
-	switch strings.TrimRight(strings.ReplaceAll(typ, "vec<", ""), ">") {
+	switch innermost(typ) {
 	case "file", "image", "audio":
 		return true
 	}
@@ -62,17 +62,32 @@ func NamedFile(v any) (name string, named bool, err error) {
 // be a file and have no more than most bytes.
 func ReadFile(name, dir string, most int) ([]byte, error) {
 	data, err := readWhole(name, dir, most)
-	if err != nil {
-		return nil, fmt.Errorf("cannot read the file %s: %w", name, reason(err))
-	}
-	return data, nil
+	return data, unread(name, err)
 }
 
-func readWhole(name, dir string, most int) ([]byte, error) {
-	if !filepath.IsAbs(name) {
-		name = filepath.Join(dir, name)
+// LookFile says why ReadFile would not read a file, as far as that is seen from outside.
+func LookFile(name, dir string, most int) error {
+	_, err := lookFile(PathIn(dir, name), most)
+	return unread(name, err)
+}
+
+func unread(name string, err error) error {
+	if err != nil {
+		return fmt.Errorf("cannot read the file %s: %w", name, reason(err))
 	}
-	info, err := os.Stat(name)
+	return nil
+}
+
+// PathIn gives a path relative to dir.
+func PathIn(dir, path string) string {
+	if filepath.IsAbs(path) {
+		return path
+	}
+	return filepath.Join(dir, path)
+}
+
+func lookFile(path string, most int) (os.FileInfo, error) {
+	info, err := os.Stat(path)
 	switch {
 	case err != nil:
 		return nil, err
@@ -80,6 +95,21 @@ func readWhole(name, dir string, most int) ([]byte, error) {
 		return nil, errors.New("it is a folder")
 	case !info.Mode().IsRegular(): // a pipe would be waited for
 		return nil, errors.New("it is no file")
+	case info.Size() > int64(most):
+		return nil, tooLarge(most)
+	}
+	return info, nil
+}
+
+func tooLarge(most int) error {
+	return fmt.Errorf("it has more than %d MB, which is the most that is read", most>>20)
+}
+
+func readWhole(name, dir string, most int) ([]byte, error) {
+	name = PathIn(dir, name)
+	info, err := lookFile(name, most)
+	if err != nil {
+		return nil, err
 	}
 	f, err := os.Open(name)
 	if err != nil {
@@ -91,9 +121,8 @@ func readWhole(name, dir string, most int) ([]byte, error) {
 
 // ReadMost reads all of r, which likely holds size bytes; more than most are an error.
 func ReadMost(r io.Reader, size int64, most int) ([]byte, error) {
-	tooLarge := fmt.Errorf("it has more than %d MB, which is the most that is read", most>>20)
 	if size > int64(most) {
-		return nil, tooLarge
+		return nil, tooLarge(most)
 	}
 	data := make([]byte, 0, size+512) // a large file is not copied while it grows
 	for {
@@ -101,7 +130,7 @@ func ReadMost(r io.Reader, size int64, most int) ([]byte, error) {
 		data = data[:len(data)+n]
 		switch {
 		case len(data) > most:
-			return nil, tooLarge
+			return nil, tooLarge(most)
 		case errors.Is(err, io.EOF):
 			return data, nil
 		case err != nil:

@@ -79,8 +79,5 @@ func (d *document) readable(n *yaml.Node) bool {
 
 // path makes a path of the file relative to the file's folder.
 func (d *document) path(p string) string {
-	if filepath.IsAbs(p) {
-		return p
-	}
-	return filepath.Join(filepath.Dir(d.file), p)
+	return PathIn(filepath.Dir(d.file), p)
 }

@@ -105,13 +105,11 @@ func reach(from []string, within func(name string) bool, next map[string][]strin
 	return seen
 }
 
-// checkLoops reports cyclic inputs that are of no use; the platform knows best which
-// are on it.
+// checkLoops reports cyclic inputs that are of no use.
 func (p *Pipeline) checkLoops(backend string) {
 	_, broken := p.Loops()
 	for _, problem := range broken {
-		problem.Warning = backend == "vectorshift"
-		p.doc.report(problem)
+		p.doc.reportFor(backend, problem)
 	}
 }
 

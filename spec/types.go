@@ -1,6 +1,6 @@
 package spec
 
-import "strings"
+import "nightshift/schema"
 
 // Coercion says that values of one type are taken where another is wanted.
 type Coercion struct {
@@ -41,8 +41,8 @@ func fits(from, want string) bool {
 	if from == want {
 		return true
 	}
-	inner, list := element(from)
-	if wanted, ok := element(want); ok && list {
+	inner, list := schema.Element(from)
+	if wanted, ok := schema.Element(want); ok && list {
 		return fits(inner, wanted)
 	}
 	for _, c := range coercions {
@@ -54,7 +54,7 @@ func fits(from, want string) bool {
 }
 
 func covers(types []string, typ string) bool {
-	_, list := element(typ)
+	_, list := schema.Element(typ)
 	for _, t := range types {
 		if t == typ || t == "*" && typ != "path" || t == "vec<*>" && list {
 			return true
@@ -63,18 +63,10 @@ func covers(types []string, typ string) bool {
 	return false
 }
 
-// element gives the type of the elements of a list.
-func element(typ string) (inner string, list bool) {
-	if inner, list = strings.CutPrefix(typ, "vec<"); list {
-		return inner[:len(inner)-1], true
-	}
-	return typ, false
-}
-
 // innermost gives the type of what stands at the bottom of lists of lists.
 func innermost(typ string) string {
 	for {
-		inner, list := element(typ)
+		inner, list := schema.Element(typ)
 		if !list {
 			return typ
 		}
@@ -89,7 +81,7 @@ var typeWords = map[string]string{
 }
 
 func inWords(typ string) string {
-	if _, list := element(typ); list {
+	if _, list := schema.Element(typ); list {
 		return "a list (" + typ + ")"
 	}
 	if words := typeWords[typ]; words != "" {

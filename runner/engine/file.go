@@ -8,7 +8,6 @@ import (
 	"io/fs"
 	"maps"
 	"path"
-	"path/filepath"
 	"slices"
 	"strings"
 
@@ -106,14 +105,6 @@ func (s *setup) authorsFiles(input string, v any, addresses bool) any {
 		return authorsFile(path)
 	}
 	return v
-}
-
-// besides gives a path relative to dir.
-func besides(path, dir string) string {
-	if filepath.IsAbs(path) {
-		return path
-	}
-	return filepath.Join(dir, path)
 }
 
 func isAddress(text string) bool {

@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"os"
 	"time"
 
 	"nightshift/spec"
@@ -64,19 +63,9 @@ func lookFile(ctx context.Context, path, dir string) error {
 	}
 	ctx, cancel := context.WithTimeout(ctx, lookFor)
 	defer cancel()
-	info, err := aside(ctx, func() (os.FileInfo, error) { return os.Stat(besides(path, dir)) })
-	switch {
-	case ctx.Err() != nil && errors.Is(err, ctx.Err()):
-		return nil
-	case err != nil:
-	case info.IsDir():
-		err = errors.New("it is a folder")
-	case !info.Mode().IsRegular():
-		err = errors.New("it is no file")
-	case info.Size() > spec.MaxFile:
-		err = fmt.Errorf("it has more than %d MB, which is the most that is read", spec.MaxFile>>20)
-	default:
+	_, err := aside(ctx, func() (struct{}, error) { return struct{}{}, spec.LookFile(path, dir, spec.MaxFile) })
+	if ctx.Err() != nil && errors.Is(err, ctx.Err()) {
 		return nil
 	}
-	return fmt.Errorf("cannot read the file %s: %w", path, bareFileError(err))
+	return err
 }

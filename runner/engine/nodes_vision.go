@@ -11,6 +11,7 @@ import (
 	"strings"
 
 	"nightshift/runner/engine/llm"
+	"nightshift/spec"
 )
 
 // maxImage is how large an image may be, in bytes: what providers take.
@@ -105,7 +106,7 @@ func openImage(ctx context.Context, path, dir string) (llm.Image, error) {
 	if err != nil {
 		return llm.Image{}, err
 	}
-	return newImage(data, besides(path, dir))
+	return newImage(data, spec.PathIn(dir, path))
 }
 
 var errTooLarge = fmt.Errorf("the image has more than %d MB", maxImage>>20)
