@@ -2,7 +2,6 @@ package spec
 
 import (
 	"fmt"
-	"iter"
 	"slices"
 	"strings"
 
@@ -15,23 +14,6 @@ import (
 func (d *document) checkRefs(p *Pipeline, n *Node, backend string) {
 	for key, value := range n.written() {
 		d.checkInputRefs(p, n, key.Value, value, backend)
-	}
-}
-
-// written walks the inputs of a node as they stand in the file, those of the later rounds
-// of its loop behind the others.
-func (n *Node) written() iter.Seq2[*yaml.Node, *yaml.Node] {
-	return func(yield func(key, value *yaml.Node) bool) {
-		for _, inputs := range []*yaml.Node{n.inputsAt, valueOf(n.at, "cyclic_inputs")} {
-			if inputs == nil || inputs.Kind != yaml.MappingNode {
-				continue // the schema has said so
-			}
-			for i := 0; i+1 < len(inputs.Content); i += 2 {
-				if !yield(inputs.Content[i], inputs.Content[i+1]) {
-					return
-				}
-			}
-		}
 	}
 }
 

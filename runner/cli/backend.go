@@ -4,7 +4,6 @@ import (
 	"context"
 	"fmt"
 	"log/slog"
-	"maps"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -125,11 +124,9 @@ const hidden = "[hidden]"
 func hiddenValues(p *spec.Pipeline) (problems schema.Problems) {
 	for sub := range p.All() {
 		for _, n := range sub.Nodes {
-			for _, inputs := range []map[string]any{n.Inputs, n.CyclicInputs} {
-				for _, input := range slices.Sorted(maps.Keys(inputs)) {
-					if strings.Contains(string(spec.AppendJSON(nil, inputs[input])), hidden) {
-						problems = append(problems, n.Problem(input, "node %s: %s holds %s, which was printed in place of a secret; write the secret as ${VARIABLE}", n.Name, input, hidden))
-					}
+			for input, value := range n.AllInputs() {
+				if strings.Contains(string(spec.AppendJSON(nil, value)), hidden) {
+					problems = append(problems, n.Problem(input, "node %s: %s holds %s, which was printed in place of a secret; write the secret as ${VARIABLE}", n.Name, input, hidden))
 				}
 			}
 		}

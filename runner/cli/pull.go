@@ -5,9 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"maps"
 	"reflect"
-	"slices"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -130,10 +128,8 @@ func keyAsVariable(p *spec.Pipeline, key string, redact *spec.Redactor) (variabl
 	holds("its name", p.Name)
 	holds("its description", p.Description)
 	for _, n := range p.Nodes {
-		for _, inputs := range []map[string]any{n.Inputs, n.CyclicInputs} {
-			for _, input := range slices.Sorted(maps.Keys(inputs)) {
-				holds(fmt.Sprintf("node %s: %s", n.Name, input), inputs[input])
-			}
+		for input, value := range n.AllInputs() {
+			holds(fmt.Sprintf("node %s: %s", n.Name, input), value)
 		}
 	}
 	return map[string]string{keyVariable: key}, err
