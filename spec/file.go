@@ -37,7 +37,7 @@ type Pipeline struct {
 	Nodes       []*Node        // in the author's order; nil where a saved pipeline is run
 	Variables   map[string]any // of a run, which set_variable nodes change: name to first value
 
-	VariableNames []string // in the author's order
+	VariableNames []string // all of them, in the author's order
 
 	at    *yaml.Node
 	doc   *document

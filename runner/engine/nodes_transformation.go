@@ -27,7 +27,7 @@ func compileTransformation(s *setup) step {
 		return nil
 	}
 	inputs := map[string]*spec.Template{}
-	for _, name := range s.openInputs() {
+	for _, name := range slices.Sorted(slices.Values(s.openInputs())) {
 		inputs[name] = s.typed(name, "any", s.spec.Inputs[name])
 	}
 	outputs := s.outs()

@@ -14,10 +14,10 @@ type variables []atomic.Pointer[any]
 
 // newVariables gives the variables of a pipeline their first values.
 func newVariables(p *spec.Pipeline) variables {
-	if len(p.Variables) == 0 {
+	if len(p.VariableNames) == 0 {
 		return nil
 	}
-	v := make(variables, len(p.Variables))
+	v := make(variables, len(p.VariableNames))
 	for i, name := range p.VariableNames {
 		v[i].Store(new(p.Variables[name]))
 	}
