@@ -132,14 +132,14 @@ func (f *feeder) await(wait time.Duration) *task {
 }
 
 // reject ends an item that cannot be run.
-func (f *feeder) reject(t *task) {
+func (r *run) reject(t *task) {
 	result := Result{Status: Failed, Error: &ErrorInfo{Class: t.item.Err.Class, Message: t.item.Err.Error()}}
-	f.complete(t, &result)
-	if f.Stop.FailureCount == 0 && f.Stop.FailureShare == 0 {
-		f.finish(t, &result, nil)
+	r.complete(t, &result)
+	if r.Stop.FailureCount == 0 && r.Stop.FailureShare == 0 {
+		r.finish(t, &result, nil)
 		return
 	}
 	counted := make(chan struct{}) // it may be one too many
-	f.finish(t, &result, counted)
+	r.finish(t, &result, counted)
 	<-counted
 }

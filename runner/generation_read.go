@@ -36,7 +36,7 @@ func (g *Generation) read() error {
 // else they were joined.
 func (g *Generation) takeAll(keep func(lineID) bool) (*finding, error) {
 	g.forget()
-	superseded, _, err := g.retried()
+	superseded, newer, err := g.retried()
 	if err != nil {
 		return nil, err
 	}
@@ -71,7 +71,7 @@ func (g *Generation) takeAll(keep func(lineID) bool) (*finding, error) {
 		return found, err
 	}
 	return found, g.scan(retryPath(g.target), func(s *ScannedLine) error {
-		if s.Err == nil {
+		if s.Err == nil && newer.isLast(idOf(s.Line.ID)) {
 			take(s)
 		}
 		return nil
@@ -80,12 +80,14 @@ func (g *Generation) takeAll(keep func(lineID) bool) (*finding, error) {
 
 // retried gives the items of which P.retry has a line.
 func (g *Generation) retried() (ids map[lineID]bool, found *finding, err error) {
-	ids, found = map[lineID]bool{}, &finding{}
+	ids, found = map[lineID]bool{}, &finding{several: map[lineID]int{}}
 	err = g.scan(retryPath(g.target), func(s *ScannedLine) error {
 		switch {
 		case !found.isResult(s):
 		case s.Line.Batch != g.Batch:
 			return g.otherBatch(fmt.Sprintf("%s:%d", retryPath(g.Path), s.Number), s.Line.Batch)
+		case ids[idOf(s.Line.ID)]:
+			found.several[idOf(s.Line.ID)]++
 		default:
 			ids[idOf(s.Line.ID)] = true
 		}
@@ -154,7 +156,7 @@ func (g *Generation) mend(f *finding) error {
 		return nil
 	}
 	n := len(f.several)
-	aside, err := g.rewrite("", f.isLast, true)
+	aside, err := g.rewrite("", f.isLast, nil, true)
 	if err != nil {
 		return err
 	}

@@ -70,7 +70,7 @@ func (g *Generation) Orphans() []Begun {
 	defer g.mu.Unlock()
 	var orphans []Begun
 	for id, b := range g.begun {
-		if !g.met[id] && !b.Over {
+		if !g.met[id] && !b.Over && !b.Pass {
 			orphans = append(orphans, b)
 		}
 	}

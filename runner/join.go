@@ -19,7 +19,7 @@ func (g *Generation) join() error {
 		return err
 	}
 	if len(superseded) > 0 {
-		if _, err := g.rewrite(retry, func(id lineID) bool { return !superseded[id] }, false); err != nil {
+		if _, err := g.rewrite(retry, func(id lineID) bool { return !superseded[id] }, found.isLast, false); err != nil {
 			return err
 		}
 	}
@@ -49,9 +49,9 @@ func (g *Generation) keepDamaged(retry string, found *finding) error {
 }
 
 // rewrite writes the results anew: their whole lines as far as keep says, then
-// those of another file. It counts them on the way. If that is asked for, or if
+// the last ones of another file. It counts them on the way. If that is asked for, or if
 // damaged lines are left out, the file as it was stays, under the name that it gives.
-func (g *Generation) rewrite(more string, keep func(id lineID) bool, twice bool) (aside string, err error) {
+func (g *Generation) rewrite(more string, keep, isLast func(id lineID) bool, twice bool) (aside string, err error) {
 	tally, found := &Tally{}, &finding{}
 	err = ReplaceFile(g.target, func(w io.Writer) error {
 		write := func(s *ScannedLine) error {
@@ -75,7 +75,7 @@ func (g *Generation) rewrite(more string, keep func(id lineID) bool, twice bool)
 			return err
 		}
 		return g.scan(more, func(s *ScannedLine) error {
-			if s.Err == nil {
+			if s.Err == nil && isLast(idOf(s.Line.ID)) {
 				return write(s)
 			}
 			return nil

@@ -60,14 +60,15 @@ type journalStart struct {
 	Duplicate  bool      `json:"possible_duplicate,omitempty"`
 	Ending     bool      `json:"ending,omitempty"`
 	Over       bool      `json:"over,omitempty"`
+	Pass       bool      `json:"pass,omitempty"`
 }
 
 func newJournalStart(b Begun) *journalStart {
-	return &journalStart{b.ID, b.Digest, b.Attempt, b.Handle.PipelineID, b.Handle.TaskID, b.Handle.TraceID, b.At, b.Duplicate, b.Ending, b.Over}
+	return &journalStart{b.ID, b.Digest, b.Attempt, b.Handle.PipelineID, b.Handle.TaskID, b.Handle.TraceID, b.At, b.Duplicate, b.Ending, b.Over, b.Pass}
 }
 
 func (s *journalStart) begun() Begun {
-	return Begun{s.ID, s.Digest, s.Attempt, Handle{s.PipelineID, s.TaskID, s.TraceID}, s.At, s.Duplicate, s.Ending, s.Over}
+	return Begun{s.ID, s.Digest, s.Attempt, Handle{s.PipelineID, s.TaskID, s.TraceID}, s.At, s.Duplicate, s.Ending, s.Over, s.Pass}
 }
 
 // journalState is what a journal says.

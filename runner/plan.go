@@ -36,6 +36,11 @@ type Plan struct {
 	Redactor     *spec.Redactor
 	Rehearsal    bool // nothing is asked of anybody, which every result says
 
+	Items      func(yield func(spec.Item) bool) error // the items of the batch, as Batch.Items gives them; nil: those
+	Proven     bool                                   // a run of the batch has succeeded elsewhere: runs that fail alike do not end it
+	HandOnly   bool                                   // Distribute hands items over, and does not wait for them
+	FollowOnly bool                                   // Distribute hands nothing over
+
 	random func() float64 // from 0 to 1, for the pauses between tries; nil: chance
 }
 

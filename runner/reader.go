@@ -4,6 +4,8 @@ import (
 	"context"
 	"slices"
 	"sync"
+
+	"nightshift/spec"
 )
 
 // readAhead is how many tasks are read before anybody asks for them.
@@ -31,13 +33,21 @@ func newReader(r *run) *reader {
 func (r *reader) read(ctx context.Context) {
 	defer close(r.tasks)
 	whole := true
-	r.err = r.run.Batch.Items(r.run.Stdin, func(it item) bool {
+	r.err = r.run.items(func(it item) bool {
 		whole = r.readOne(it)
 		return whole
 	})
 	if whole && r.err == nil {
 		r.endOrphans(ctx)
 	}
+}
+
+// items gives the items of the batch to yield, until that is false.
+func (p *Plan) items(yield func(spec.Item) bool) error {
+	if p.Items != nil {
+		return p.Items(yield)
+	}
+	return p.Batch.Items(p.Stdin, yield)
 }
 
 // readOne tells whether more is to be read.

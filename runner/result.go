@@ -29,6 +29,8 @@ type Result struct {
 	Duration   time.Duration
 	Usage      *Usage // nil where no model was asked, or it is not known
 
+	Raw []byte // its line, as another process has written it, which stays as it is; nil: it is made of the rest
+
 	PossibleDuplicate bool // another run may have been started for the item, and paid
 	Rehearsal         bool // nothing was asked of anybody
 }
@@ -43,6 +45,9 @@ type ErrorInfo struct {
 
 // AppendJSON appends the result as one line of JSON, with its newline.
 func (r *Result) AppendJSON(b []byte) []byte {
+	if r.Raw != nil {
+		return append(append(b, r.Raw...), '\n')
+	}
 	b = appendText(append(b, `{"id":`...), r.ID)
 	b = appendText(append(b, `,"batch":`...), r.Batch)
 	b = strconv.AppendInt(append(b, `,"index":`...), int64(r.Index), 10)
@@ -127,7 +132,15 @@ func (r *Result) redacted(hide *spec.Redactor) *Result {
 	if !hide.Active() {
 		return r
 	}
+	if r.Raw != nil {
+		whole, err := ParseResult(r.Raw)
+		if err != nil { // it could be read before
+			whole = r
+		}
+		r = whole
+	}
 	clean := *r
+	clean.Raw = nil
 	clean.ID = hide.ID(r.ID)
 	clean.Inputs = hide.Map(r.Inputs)
 	clean.Outputs = hide.Map(r.Outputs)
