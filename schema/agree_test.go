@@ -17,7 +17,7 @@ import (
 )
 
 var plainFile = cmp.Options{
-	cmpopts.IgnoreUnexported(spec.Pipeline{}, spec.Node{}, spec.Batch{}, spec.Source{}),
+	cmpopts.IgnoreUnexported(spec.File{}, spec.Pipeline{}, spec.Node{}, spec.Batch{}, spec.Source{}),
 	cmpopts.IgnoreFields(spec.File{}, "Redactor"),
 }
 
@@ -74,6 +74,7 @@ func TestDecodedFile(t *testing.T) {
 			Prices: map[string]spec.Price{
 				"openai/gpt-5.1": {Input: 1.1, CachedInput: new(0.0), Output: 9}, "groq/openai/gpt-oss-120b": {Input: 0.15, Output: 0.6}, "my-own:7b": {},
 			},
+			Temporal: spec.Temporal{TaskQueue: "nights", ShardSize: 50, Store: "../store"},
 		},
 		Results:  "out/{{ date }}/{{ batch }}.jsonl",
 		Rehearse: spec.Rehearse{Latency: 10 * time.Millisecond, P95: 40 * time.Millisecond, Failures: 0.5},
@@ -218,6 +219,7 @@ func TestEveryKeyIsDecoded(t *testing.T) {
 		"run.rate.requests_per_minute": "9", "run.stop.failures": "9%", "run.stop.budget.usd": "9", "run.stop.budget.tokens": "9",
 		"run.cache": "false", "run.cache.path": "x", "run.cache.ttl": "1h",
 		"run.prices.*.input": "", "run.prices.*.cached_input": "", "run.prices.*.output": "", // go together only: in the corpus
+		"run.temporal.task_queue": "nights", "run.temporal.shard_size": "9", "run.temporal.store": "../store",
 		"results.path": "x/{{ batch }}", "rehearse.latency": "9s", "rehearse.failures": "9%",
 		"rehearse.latency.median": "", "rehearse.latency.p95": "", // go together only: in the corpus
 	}

@@ -205,7 +205,7 @@ func (d *document) checkResults(f *File) {
 	if at == nil {
 		return
 	}
-	for _, m := range likeReference.FindAllStringSubmatch(f.Results, -1) {
+	for _, m := range likeReference().FindAllStringSubmatch(f.Results, -1) {
 		if m[1] != "date" && m[1] != "batch" {
 			d.report(d.problem(at, "%s is not known in a results path; there are {{ date }} and {{ batch }}", m[0]))
 		}
@@ -233,7 +233,7 @@ func (f *File) besides(path string) string {
 
 // FillResultsPath fills {{ date }} and {{ batch }} into a results path.
 func FillResultsPath(path, date, batch string) string {
-	return bareReference.ReplaceAllStringFunc(path, func(m string) string {
+	return bareReference().ReplaceAllStringFunc(path, func(m string) string {
 		switch strings.Trim(m, "{ }") {
 		case "date":
 			return date

@@ -40,6 +40,9 @@ func (d *document) checkBatch(b *Batch) {
 	}
 	templatesRight := d.checkMap(b)
 	d.checkOverrides(b)
+	if d.reading.bundled {
+		return // the rows are elsewhere, and were looked at there
+	}
 	switch given[0] {
 	case "inputs":
 		if b.Source.inline != nil && templatesRight {
@@ -85,10 +88,10 @@ func (d *document) checkMap(b *Batch) bool {
 					d.report(d.problem(s, "{{ %s.%s }}: map and key know nothing but the row, as in {{ row.column }}", ref.Node, ref.Output))
 				}
 			}
-			if loose := looseBraces(s.Value, rowReference, nodeReference, bareReference); loose != "" {
+			if loose := looseBraces(s.Value, rowReference(), nodeReference(), bareReference()); loose != "" {
 				d.report(d.problem(s, "%q is no reference to a column; write {{ row.column }}", loose))
 			}
-			for _, m := range bareReference.FindAllStringSubmatch(s.Value, -1) {
+			for _, m := range bareReference().FindAllStringSubmatch(s.Value, -1) {
 				name := m[1]
 				if name == "row" {
 					name = "column"

@@ -42,11 +42,11 @@ func (d *document) checkInputRefs(p *Pipeline, n *Node, input string, value *yam
 // checkBraces looks at braces that are no references to outputs: some name variables.
 // In code they are mostly nothing special.
 func (d *document) checkBraces(p *Pipeline, s *yaml.Node, isCode bool) {
-	if loose := looseBraces(s.Value, nodeReference, likeReference); loose != "" && !isCode {
+	if loose := looseBraces(s.Value, nodeReference(), likeReference()); loose != "" && !isCode {
 		d.warn(d.problem(s, "%q is no reference to a node and stays as it is", loose))
 	}
-	for _, m := range likeReference.FindAllStringSubmatch(s.Value, -1) {
-		if _, variable := p.Variables[m[1]]; variable || nodeReference.MatchString(m[0]) {
+	for _, m := range likeReference().FindAllStringSubmatch(s.Value, -1) {
+		if _, variable := p.Variables[m[1]]; variable || nodeReference().MatchString(m[0]) {
 			continue
 		}
 		if target := p.Node(m[1]); target != nil {

@@ -75,6 +75,14 @@ func (d *document) decodeRun(n *yaml.Node, r Run) Run {
 	d.duration(cache, "ttl", &r.Cache.TTL)
 
 	r.Prices = d.decodePrices(valueOf(n, "prices"))
+
+	temporal := valueOf(n, "temporal")
+	d.text(temporal, "task_queue", &r.Temporal.TaskQueue)
+	d.integer(temporal, "shard_size", &r.Temporal.ShardSize)
+	d.text(temporal, "store", &r.Temporal.Store)
+	if temporal != nil && r.Backend != "temporal" {
+		d.warn(d.problem(keyOf(n, "temporal"), "run.temporal means something to backend temporal only"))
+	}
 	return r
 }
 

@@ -34,12 +34,13 @@ type document struct {
 	split    []string // see lines
 	root     *yaml.Node
 	sets     []string // --set flags; nodes made by them have the line -1-index
-	env      Environment
 	redact   *Redactor
 	inner    bool       // a pipeline file
 	subs     *subFiles  // all pipeline files
 	within   []*subFile // those around this one and itself, the outermost pipeline first
 	problems schema.Problems
+	reading  *reading              // of the batch file that this is a part of
+	written  map[*yaml.Node]string // values into which variables were filled, as they were
 }
 
 // parseDocument reads one YAML document. What is wrong with it is collected in

@@ -3,7 +3,6 @@ package spec
 import (
 	"errors"
 	"fmt"
-	"regexp"
 	"strings"
 
 	"nightshift/schema"
@@ -17,11 +16,11 @@ type Environment func(name string) (value string, set bool)
 // expand fills variables into every scalar value below n; keys stay as they
 // are. A value that was written without quotes gets the type of its new text,
 // so that `concurrency: ${N}` is a number.
-func (d *document) expand(n *yaml.Node, env Environment) { d.expandAround(n, nil, env) }
+func (d *document) expand(n *yaml.Node) { d.expandAround(n, nil) }
 
 // expandAround is expand for what may have the code of a node in it, whose language
 // may have a ${...} of its own.
-func (d *document) expandAround(n, code *yaml.Node, env Environment) {
+func (d *document) expandAround(n, code *yaml.Node) {
 	switch n.Kind {
 	case yaml.MappingNode:
 		if of := codeOf(n); of != nil {
@@ -31,22 +30,22 @@ func (d *document) expandAround(n, code *yaml.Node, env Environment) {
 			if n == d.root && n.Content[i-1].Value == "secrets" {
 				continue // names are wanted there, and are read ahead of this
 			}
-			d.expandAround(n.Content[i], code, env)
+			d.expandAround(n.Content[i], code)
 		}
 	case yaml.SequenceNode:
 		for _, c := range n.Content {
-			d.expandAround(c, code, env)
+			d.expandAround(c, code)
 		}
 	case yaml.ScalarNode:
 		if !strings.Contains(n.Value, "$") {
 			return
 		}
-		value, err := expandText(n.Value, env)
+		value, err := expandText(n.Value, d.reading.variable)
 		if name, ok := errors.AsType[unsetError](err); ok && n == code {
 			err = fmt.Errorf("%w; in JavaScript write $${%s}", err, string(name))
 		}
 		if n == code && err == nil {
-			for _, m := range plainVariable.FindAllStringSubmatch(n.Value, -1) {
+			for _, m := range plainVariable().FindAllStringSubmatch(n.Value, -1) {
 				if name := m[1]; name != "" {
 					d.warn(d.problem(n, "the variable %s of the environment becomes a part of the code; in JavaScript write $${%s}, or ${%s:?} if that is meant", name, name, name))
 				}
@@ -56,6 +55,10 @@ func (d *document) expandAround(n, code *yaml.Node, env Environment) {
 			d.report(d.problem(n, "%v", err))
 			return
 		}
+		if d.written == nil {
+			d.written = map[*yaml.Node]string{}
+		}
+		d.written[n] = n.Value
 		if n.Value = value; n.Style&(yaml.SingleQuotedStyle|yaml.DoubleQuotedStyle|yaml.LiteralStyle|yaml.FoldedStyle|yaml.TaggedStyle) == 0 {
 			n.Tag = ""
 		}
@@ -63,7 +66,7 @@ func (d *document) expandAround(n, code *yaml.Node, env Environment) {
 }
 
 // plainVariable finds ${VAR}, and each $$, so that what is behind it is none.
-var plainVariable = regexp.MustCompile(`\$\$|\$\{(\w+)\}`)
+var plainVariable = pattern(`\$\$|\$\{(\w+)\}`)
 
 // codeOf gives the code of a node, or nil where the mapping is no node that has any.
 func codeOf(n *yaml.Node) *yaml.Node {

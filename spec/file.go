@@ -27,6 +27,8 @@ type File struct {
 	Results  string // results path as written, with {{ date }} and {{ batch }}
 	Rehearse Rehearse
 	Redactor *Redactor // hides the values of the variables under `secrets:`
+
+	read *reading // what it was read from
 }
 
 // Pipeline is the graph of nodes, or the name or id of a saved one.
@@ -125,6 +127,7 @@ type Run struct {
 	Stop         Stop
 	Cache        Cache
 	Prices       map[string]Price // "provider/model" or "model" to what it costs, before the list prices; nil: none
+	Temporal     Temporal
 }
 
 // Retry says what is done about transient errors.
@@ -185,7 +188,8 @@ func Defaults() File {
 				UnknownStart: "retry",
 				Backoff:      Backoff{Initial: time.Second, Factor: 2, Max: time.Minute},
 			},
-			Cache: Cache{Enabled: true},
+			Cache:    Cache{Enabled: true},
+			Temporal: Temporal{TaskQueue: "nightshift", ShardSize: 200},
 		},
 	}
 }

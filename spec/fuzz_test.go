@@ -55,6 +55,17 @@ func FuzzParse(f *testing.F) {
 		for _, b := range file.Batches {
 			checkRows(t, b, nil)
 		}
+		if bundle, err := file.Bundle(); err == nil {
+			again, problems := bundle.Load(env)
+			if errs, _ := problems.Split(); len(errs) > 0 {
+				t.Fatalf("from its bundle: %s", errs.Error())
+			}
+			for i, b := range file.Batches {
+				if file.Digest(b, file.Redactor) != again.Digest(again.Batches[i], again.Redactor) {
+					t.Errorf("batch %s has another digest from its bundle", b.Name)
+				}
+			}
+		}
 	})
 }
 

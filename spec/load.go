@@ -2,7 +2,6 @@ package spec
 
 import (
 	"fmt"
-	"os"
 	"path/filepath"
 	"slices"
 
@@ -32,19 +31,22 @@ func Load(path string, opts Options) (*File, schema.Problems) {
 // Parse is Load for the text of a batch file; path names it in problems, and
 // relative paths in it start from its folder.
 func Parse(path string, source []byte, opts Options) (*File, schema.Problems) {
-	if opts.Env == nil {
-		opts.Env = os.LookupEnv
-	}
+	return parse(path, source, newReading(opts))
+}
+
+func parse(path string, source []byte, r *reading) (*File, schema.Problems) {
 	schema.Prepare()
+	r.path = absolute(path)
+	r.keep(path, source)
 	d := parseDocument(path, source, &Redactor{})
 	if d.root == nil {
 		return nil, d.problems.Sort()
 	}
-	d.env = opts.Env
+	d.reading = r
 	d.subs, d.within = &subFiles{byPath: map[string]*subFile{}}, []*subFile{{doc: d}}
-	d.applySets(opts.Set)
-	d.secretsOf(opts.Env)
-	d.expand(d.root, opts.Env)
+	d.applySets(r.sets)
+	d.secretsOf()
+	d.expand(d.root)
 	if !d.readable(d.root) {
 		return nil, d.problems.Sort()
 	}
@@ -53,6 +55,7 @@ func Parse(path string, source []byte, opts Options) (*File, schema.Problems) {
 	// The rest makes sense of what it can even where the schema found mistakes,
 	// so that all of a file's problems are seen at once.
 	f := d.decode()
+	f.read, r.redact = r, f.Redactor
 	d.checkPipeline(f.Pipeline)
 	for _, b := range f.Batches {
 		d.checkBatch(b)
@@ -60,8 +63,10 @@ func Parse(path string, source []byte, opts Options) (*File, schema.Problems) {
 	d.checkStdin(f)
 	d.checkResults(f)
 	problems := d.problems
+	r.docs = append(r.docs, d)
 	for _, sub := range d.subs.all {
 		problems = slices.Concat(problems, sub.doc.problems)
+		r.docs = append(r.docs, sub.doc)
 	}
 	return f, problems.Sort()
 }

@@ -15,7 +15,7 @@ func TestNodeReferences(t *testing.T) {
 		for _, p := range pieces.Draw(t, "pieces") {
 			s += p
 		}
-		if diff := cmp.Diff(nodeReference.FindAllStringSubmatchIndex(s, -1), nodeReferences(s)); diff != "" {
+		if diff := cmp.Diff(nodeReference().FindAllStringSubmatchIndex(s, -1), nodeReferences(s)); diff != "" {
 			t.Errorf("%q (-pattern +scanner):\n%s", s, diff)
 		}
 	})

@@ -153,6 +153,25 @@ func (r *Redactor) Message(s string) string {
 	return r.replacer.Replace(s)
 }
 
+// find gives where the first secret of a text begins; -1: there is none.
+func (r *Redactor) find(text string) int {
+	shown := r.Text(text)
+	if shown == text {
+		return -1
+	}
+	at := 0 // where the two differ, which is within the secret
+	for at < min(len(text), len(shown)) && text[at] == shown[at] {
+		at++
+	}
+	first := at
+	for _, form := range r.forms {
+		if i := strings.Index(text[:min(len(text), at+len(form))], form); i >= 0 {
+			first = min(first, i)
+		}
+	}
+	return first
+}
+
 // hideCut hides what a message left of a secret that it cut short.
 func (r *Redactor) hideCut(s string) string {
 	pieces := strings.Split(s, schema.Cut)
@@ -233,14 +252,14 @@ func (w redactingWriter) Write(p []byte) (int, error) {
 
 // secretsOf reads the list of secret variables ahead of everything else, so
 // that no message can hold their values.
-func (d *document) secretsOf(env Environment) {
+func (d *document) secretsOf() {
 	list := valueOf(d.root, "secrets")
 	if list == nil || list.Kind != yaml.SequenceNode {
 		return
 	}
 	var values []string
 	for _, n := range list.Content {
-		value, _ := env(n.Value)
+		value, _ := d.reading.variable(n.Value)
 		if value != "" && len(value) < minSecret {
 			d.report(d.problem(n, "the value of %s has fewer than %d characters, too few to be hidden", n.Value, minSecret))
 		}

@@ -2,14 +2,13 @@ package spec
 
 import (
 	"fmt"
-	"regexp"
 	"strconv"
 	"strings"
 
 	"gopkg.in/yaml.v3"
 )
 
-var setStep = regexp.MustCompile(`^([^.\[\]]+)((?:\[\d+\])*)$`)
+var setStep = pattern(`^([^.\[\]]+)((?:\[\d+\])*)$`)
 
 // applySets puts the values of --set flags into the tree, before variables are
 // filled in and before validation: a typo in a path is then an unknown key like
@@ -43,7 +42,7 @@ func (d *document) applySet(set string, line int) error {
 	at := d.root
 	steps := strings.Split(path, ".")
 	for i, step := range steps {
-		m := setStep.FindStringSubmatch(step)
+		m := setStep().FindStringSubmatch(step)
 		if m == nil {
 			return fmt.Errorf("%q is not a path such as run.concurrency or batches.facts.inputs[0].input_0", path)
 		}

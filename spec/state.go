@@ -14,7 +14,7 @@ func (f *File) StateDir(env Environment) string {
 		return dir
 	}
 	fixed := f.Results
-	if at := bareReference.FindStringIndex(fixed); at != nil {
+	if at := bareReference().FindStringIndex(fixed); at != nil {
 		fixed = fixed[:at[0]]
 	}
 	if strings.HasPrefix(fixed, "/dev/") {

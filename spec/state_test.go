@@ -1,7 +1,9 @@
 package spec
 
 import (
+	"os"
 	"path/filepath"
+	"strings"
 	"testing"
 )
 
@@ -59,5 +61,44 @@ func TestCachePath(t *testing.T) {
 		if got := f.CachePath(env); got != filepath.FromSlash(wanted) {
 			t.Errorf("run.cache.path %s: answers in %s, wanted %s", path, got, wanted)
 		}
+	}
+}
+
+func TestStorePath(t *testing.T) {
+	t.Chdir(t.TempDir())
+	here, err := os.Getwd()
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, test := range []struct{ written, variable, wanted string }{
+		{"", "", here + "/b/results/.nightshift/store"},
+		{"", "elsewhere", here + "/elsewhere"},
+		{"", "/mnt/elsewhere", "/mnt/elsewhere"},
+		{"", "s3://bucket/nights?region=eu", "s3://bucket/nights?region=eu"},
+		{"mine", "/mnt/elsewhere", here + "/b/mine"},
+		{"../mine/", "", here + "/mine"},
+		{"/mnt/mine", "", "/mnt/mine"},
+		{"s3://bucket/nights", "/mnt/elsewhere", "s3://bucket/nights"},
+		{"file:///mnt/mine", "", "file:///mnt/mine"},
+	} {
+		text := oneInput + "batches: {b: {inputs: [{topic: a}]}}\nrun: {backend: temporal}\n"
+		if test.written != "" {
+			text = strings.Replace(text, "temporal}", "temporal, temporal: {store: '"+test.written+"'}}", 1)
+		}
+		f := parsed(t, "b", text, Options{})
+		if got := f.StorePath(lookupIn(map[string]string{"NIGHTSHIFT_STORE": test.variable})); got != test.wanted {
+			t.Errorf("%+v: %s", test, got)
+		}
+	}
+	f := parsed(t, "b", oneInput+"batches: {b: {inputs: [{topic: a}]}}\n", Options{})
+	if got := f.StorePath(lookupIn(map[string]string{"NIGHTSHIFT_STATE": "state"})); got != here+"/state/store" {
+		t.Errorf("with NIGHTSHIFT_STATE: %s", got)
+	}
+}
+
+// TestPipelineID: journals and caches hold it.
+func TestPipelineID(t *testing.T) {
+	if got := PipelineID("bg_summariser"); got != "eb132ce994377292df00384c" {
+		t.Error(got)
 	}
 }

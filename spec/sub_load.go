@@ -3,7 +3,6 @@ package spec
 import (
 	"bytes"
 	"fmt"
-	"path/filepath"
 	"slices"
 	"unicode/utf8"
 
@@ -38,10 +37,7 @@ type subFile struct {
 // enter reads a pipeline file that is not known yet; within are the files that it
 // stands in. It is nil where there are too many.
 func (s *subFiles) enter(from *document, within []*subFile, path string) *subFile {
-	key, err := filepath.Abs(path)
-	if err != nil { // there is no working folder
-		key = path
-	}
+	key := absolute(path)
 	f := s.byPath[key]
 	switch {
 	case f != nil:
@@ -114,16 +110,16 @@ func (d *document) loadSub(n *Node) *Pipeline {
 // readPipelineFile reads a pipeline file and checks its form. The document is never
 // nil; its root is where it is of no use.
 func (d *document) readPipelineFile(path string) (*document, error) {
-	source, err := readWhole(path, "", maxDocument)
+	source, err := d.reading.file(path, maxDocument)
 	if err != nil {
-		return &document{file: path, redact: d.redact, env: d.env, inner: true}, err
+		return &document{file: path, redact: d.redact, reading: d.reading, inner: true}, err
 	}
 	p := parseDocument(path, source, d.redact)
-	p.inner, p.env = true, d.env
+	p.inner, p.reading = true, d.reading
 	if p.root == nil {
 		return p, nil
 	}
-	p.expand(p.root, d.env)
+	p.expand(p.root)
 	if !p.readable(p.root) {
 		p.root = nil
 		return p, nil
@@ -143,8 +139,8 @@ func (d *document) loadCode(n *Node) {
 	if at == nil || at.Kind != yaml.ScalarNode || at.Value == "" || ParseTemplate(at.Value).holdsRefs() {
 		return // the engine says so
 	}
-	code, err := ReadFile(at.Value, filepath.Dir(d.file), maxCode)
-	if err == nil && !utf8.Valid(code) {
+	code, err := d.reading.file(d.path(at.Value), maxCode)
+	if err = unread(at.Value, err); err == nil && !utf8.Valid(code) {
 		err = fmt.Errorf("%s is not text in UTF-8", at.Value)
 	}
 	if err != nil {

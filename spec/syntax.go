@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"regexp"
 	"strconv"
 	"strings"
 	"unicode/utf8"
@@ -72,7 +71,7 @@ func isYAMLBreak(r rune) bool {
 	return r == '\n' || r == '\r' || r == '\u0085' || r == '\u2028' || r == '\u2029'
 }
 
-var yamlLine = regexp.MustCompile(`line (\d+): `)
+var yamlLine = pattern(`line (\d+): `)
 
 func (d *document) syntaxError(err error, source []byte) {
 	p := schema.Problem{File: d.file, Line: 1, Col: 1}
@@ -81,7 +80,7 @@ func (d *document) syntaxError(err error, source []byte) {
 		p.Message = "a second YAML document begins here; a batch file is one document"
 	} else {
 		message := strings.TrimPrefix(err.Error(), "yaml: ")
-		if m := yamlLine.FindStringSubmatch(message); m != nil {
+		if m := yamlLine().FindStringSubmatch(message); m != nil {
 			p.Line, _ = strconv.Atoi(m[1])
 			message = strings.Replace(message, m[0], "", 1)
 		}

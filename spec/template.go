@@ -6,6 +6,7 @@ import (
 	"regexp"
 	"slices"
 	"strings"
+	"sync"
 )
 
 // Ref is a reference inside a template: {{ node.output }} or {{ variable }} in a
@@ -33,12 +34,14 @@ type part struct {
 }
 
 var (
-	nodeReference   = regexp.MustCompile(`\{\{\s*(\w+)\.([\w.]+)\s*\}\}`)
-	rowReference    = regexp.MustCompile(`\{\{\s*(row)\.([^{}]*?)\s*\}\}`)
-	bareReference   = regexp.MustCompile(`\{\{\s*(\w+)\s*\}\}`)
-	eitherReference = regexp.MustCompile(nodeReference.String() + "|" + bareReference.String())
-	wordAfterBraces = regexp.MustCompile(`^\{\{\s*[\w.]`)
-	likeReference   = regexp.MustCompile(`\{\{\s*([\w.-]+)\s*\}\}`) // an author may have meant one
+	nodeReference   = pattern(`\{\{\s*(\w+)\.([\w.]+)\s*\}\}`)
+	rowReference    = pattern(`\{\{\s*(row)\.([^{}]*?)\s*\}\}`)
+	bareReference   = pattern(`\{\{\s*(\w+)\s*\}\}`)
+	eitherReference = sync.OnceValue(func() *regexp.Regexp {
+		return regexp.MustCompile(nodeReference().String() + "|" + bareReference().String())
+	})
+	wordAfterBraces = pattern(`^\{\{\s*[\w.]`)
+	likeReference   = pattern(`\{\{\s*([\w.-]+)\s*\}\}`) // an author may have meant one
 )
 
 // looseBraces gives the text at the first {{ that begins none of the patterns,
@@ -59,7 +62,7 @@ func looseBraces(s string, patterns ...*regexp.Regexp) string {
 		switch {
 		case end > at:
 			at = end
-		case wordAfterBraces.MatchString(s[at:]):
+		case wordAfterBraces().MatchString(s[at:]):
 			return shorten(s[at:])
 		default:
 			at += 2 // JSON in a prompt, say
@@ -69,7 +72,7 @@ func looseBraces(s string, patterns ...*regexp.Regexp) string {
 
 // ParseTemplate parses a value of a pipeline. Braces that hold anything else
 // than a reference stay as they are.
-func ParseTemplate(v any) *Template { return grammar{pattern: nodeReference}.parse(v) }
+func ParseTemplate(v any) *Template { return grammar{pattern: nodeReference()}.parse(v) }
 
 // Template parses a value of the pipeline. Beside references to nodes, it knows
 // those to the variables that the pipeline declares.
@@ -77,11 +80,11 @@ func (p *Pipeline) Template(v any) *Template {
 	if len(p.Variables) == 0 {
 		return ParseTemplate(v)
 	}
-	return grammar{eitherReference, p.Variables}.parse(v)
+	return grammar{eitherReference(), p.Variables}.parse(v)
 }
 
 // parseRowTemplate parses a value of `map`, or the `key`; columns may have any name.
-func parseRowTemplate(v any) *Template { return grammar{pattern: rowReference}.parse(v) }
+func parseRowTemplate(v any) *Template { return grammar{pattern: rowReference()}.parse(v) }
 
 // grammar is what counts as a reference: a match of the pattern, whose first groups
 // are the two sides of the dot. A third one is the name of a variable.
@@ -133,7 +136,7 @@ func (g grammar) parse(v any) *Template {
 // matches gives what FindAllStringSubmatchIndex does, of the pattern that nearly all
 // templates have in a tenth of its time.
 func (g grammar) matches(s string) [][]int {
-	if g.pattern == nodeReference {
+	if g.pattern == nodeReference() {
 		return nodeReferences(s)
 	}
 	return g.pattern.FindAllStringSubmatchIndex(s, -1)

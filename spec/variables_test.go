@@ -92,7 +92,8 @@ func TestExpandTypes(t *testing.T) {
 		"v: $$5":                `{"v":"$5"}`,
 	} {
 		d := parseDocument("f.yaml", []byte(source), &Redactor{})
-		d.expand(d.root, env)
+		d.reading = newReading(Options{Env: env})
+		d.expand(d.root)
 		v, err := schema.Value(d.root)
 		if err != nil || len(d.problems) > 0 {
 			t.Fatalf("%s: %v %v", source, err, d.problems)
@@ -137,7 +138,8 @@ func TestAliases(t *testing.T) {
 	}
 	// Each alias is its own copy: --set and variables change one place only.
 	d := parseDocument("f.yaml", []byte("a: &x {b: '$${V}'}\nc: *x"), &Redactor{})
-	d.expand(d.root, lookupIn(nil))
+	d.reading = newReading(Options{Env: lookupIn(nil)})
+	d.expand(d.root)
 	if v, _ := schema.Value(d.root); string(AppendJSON(nil, v)) != `{"a":{"b":"${V}"},"c":{"b":"${V}"}}` {
 		t.Errorf("expanded twice: %s", AppendJSON(nil, v))
 	}

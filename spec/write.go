@@ -4,7 +4,6 @@ import (
 	"cmp"
 	"fmt"
 	"io"
-	"regexp"
 	"slices"
 )
 
@@ -41,14 +40,14 @@ func Write(w io.Writer, p *Pipeline, variables map[string]string) error {
 	return err
 }
 
-var notInBatchName = regexp.MustCompile(`^[.-]|[^A-Za-z0-9_.-]`)
+var notInBatchName = pattern(`^[.-]|[^A-Za-z0-9_.-]`)
 
 // maxBatchName keeps the name of a results file to what file systems take.
 const maxBatchName = 100
 
 // batchName makes the name of a batch of that of a pipeline.
 func batchName(pipeline string) string {
-	name := notInBatchName.ReplaceAllString(pipeline, "_")
+	name := notInBatchName().ReplaceAllString(pipeline, "_")
 	return cmp.Or(name[:min(len(name), maxBatchName)], "example")
 }
 

@@ -4,11 +4,9 @@ import (
 	"encoding/json"
 	"fmt"
 	"maps"
-	"regexp"
 	"slices"
 	"strconv"
 	"strings"
-	"sync"
 	"unicode"
 	"unicode/utf8"
 
@@ -211,14 +209,14 @@ func (y *yamlWriter) escaped(s string) string {
 }
 
 var (
-	plainText = sync.OnceValue(func() *regexp.Regexp { return regexp.MustCompile(`^[\pL_][\pL\pN_ ./()+'-]*$`) }) // its classes of letters take long
-	olderYAML = regexp.MustCompile(`(?i)^(y|n|yes|no|on|off)$`)                                                   // of which other readers make true and false
+	plainText = pattern(`^[\pL_][\pL\pN_ ./()+'-]*$`)
+	olderYAML = pattern(`(?i)^(y|n|yes|no|on|off)$`) // of which other readers make true and false
 )
 
 // isPlain tells whether a text needs no quotes.
 func isPlain(s string) bool {
 	n := yaml.Node{Kind: yaml.ScalarNode, Value: s}
-	return plainText().MatchString(s) && !strings.HasSuffix(s, " ") && !olderYAML.MatchString(s) && n.ShortTag() == "!!str"
+	return plainText().MatchString(s) && !strings.HasSuffix(s, " ") && !olderYAML().MatchString(s) && n.ShortTag() == "!!str"
 }
 
 func quoted(s string) string {

@@ -1,7 +1,6 @@
 package engine
 
 import (
-	"regexp"
 	"strings"
 	"unicode"
 	"unicode/utf8"
@@ -59,10 +58,10 @@ func wraps(line, next string) bool {
 		return false
 	}
 	last, _ := utf8.DecodeLastRuneInString(text)
-	return !strings.ContainsRune(`.!?…:;"”»)。！？`, last) && !listItem.MatchString(firstLineOf(next))
+	return !strings.ContainsRune(`.!?…:;"”»)。！？`, last) && !listItem().MatchString(firstLineOf(next))
 }
 
-var listItem = regexp.MustCompile(`^\s*([-*+>|]|\d+[.)])\s?`)
+var listItem = pattern(`^\s*([-*+>|]|\d+[.)])\s?`)
 
 func firstLineOf(text string) string {
 	if i := strings.IndexByte(text, '\n'); i >= 0 {
@@ -102,8 +101,8 @@ func untilBlank(text string, begins func(line string) bool) int {
 }
 
 var (
-	mdHeading = regexp.MustCompile(`^ {0,3}#{1,6}([ \t]|\r?\n|$)`)
-	mdFence   = regexp.MustCompile("^ {0,3}(```+|~~~+)")
+	mdHeading = pattern(`^ {0,3}#{1,6}([ \t]|\r?\n|$)`)
+	mdFence   = pattern("^ {0,3}(```+|~~~+)")
 )
 
 // firstBlock is a block of Markdown: a heading (with #), code between fences, or a
@@ -113,11 +112,11 @@ func firstBlock(text string) unit {
 		return unit{length: n, finer: firstWord}
 	}
 	first := firstLineOf(text)
-	begins := func(line string) bool { return mdHeading.MatchString(line) || mdFence.MatchString(line) }
+	begins := func(line string) bool { return mdHeading().MatchString(line) || mdFence().MatchString(line) }
 	switch {
-	case mdHeading.MatchString(first):
+	case mdHeading().MatchString(first):
 		return unit{length: len(first) + blanks(text[len(first):]), heading: true, finer: firstSentence}
-	case mdFence.MatchString(first):
+	case mdFence().MatchString(first):
 		return unit{length: fenced(text), finer: firstLine}
 	}
 	return unit{length: untilBlank(text, begins), finer: firstSentence}
@@ -126,12 +125,12 @@ func firstBlock(text string) unit {
 // fenced is the length of a block of code with its fences and the blank lines
 // behind it; one that is not closed goes on to the end.
 func fenced(text string) int {
-	fence := mdFence.FindStringSubmatch(text)[1]
+	fence := mdFence().FindStringSubmatch(text)[1]
 	at := len(firstLineOf(text))
 	for at < len(text) {
 		line := firstLineOf(text[at:])
 		at += len(line)
-		if end := mdFence.FindStringSubmatch(line); end != nil && strings.HasPrefix(end[1], fence) && strings.Trim(line, " \t\r\n"+fence[:1]) == "" {
+		if end := mdFence().FindStringSubmatch(line); end != nil && strings.HasPrefix(end[1], fence) && strings.Trim(line, " \t\r\n"+fence[:1]) == "" {
 			break
 		}
 	}

@@ -5,6 +5,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"sync"
 	"unicode/utf8"
 
 	"nightshift/schema"
@@ -118,7 +119,7 @@ func (s *setup) clause(v any) (c clause, err error) {
 		return c, fmt.Errorf("must be written out as {operator: ..., input: ..., value: ...}")
 	}
 	text, _ := name.(string)
-	op, ok := operators[foldOperator(text)]
+	op, ok := operators()[foldOperator(text)]
 	if !ok {
 		return c, fmt.Errorf("there is no operator %q%s", text, schema.DidYouMean(text, operatorNames))
 	}
@@ -181,9 +182,7 @@ var operatorNames = []string{
 }
 
 // operators are the tests by folded name.
-var operators = buildOperators()
-
-func buildOperators() map[string]operator {
+var operators = sync.OnceValue(func() map[string]operator {
 	textual := func(test func(left, right string) bool) operator {
 		return operator{test: func(l, r any) (bool, error) { return test(spec.Text(l), spec.Text(r)), nil }}
 	}
@@ -250,10 +249,15 @@ func buildOperators() map[string]operator {
 		folded[foldOperator(alias)] = all[name]
 	}
 	return folded
-}
+})
 
 func foldOperator(name string) string {
-	return strings.NewReplacer("_", "", " ", "", "-", "").Replace(strings.ToLower(name))
+	return strings.Map(func(r rune) rune {
+		if strings.ContainsRune("_ -", r) {
+			return -1
+		}
+		return r
+	}, strings.ToLower(name))
 }
 
 func isBool(want bool) func(l, _ any) (bool, error) {

@@ -27,7 +27,7 @@ type Engine struct {
 	models  *llm.Client
 	prices  *llm.PriceList
 	scripts *script.Pool
-	dir     string
+	disk    disk
 	area    *fileArea
 	nonce   string
 	log     func(message string)
@@ -49,12 +49,16 @@ var (
 
 // Options are what an engine works with.
 type Options struct {
-	Env    func(name string) (string, bool) // variables, for keys and addresses of models; nil: the process's
-	Dir    string                           // folder that paths of files are relative to; "": no files are read
-	Cache  *llm.Cache                       // answers of models that are kept; nil: none are
-	Prices map[string]spec.Price            // of models, beside those that are known
-	Log    func(message string)             // takes what is worth a line, and the stacks of panics; nil: nobody
-	Warn   func(message string)             // takes what will cost something; nil: as Log
+	Env func(name string) (string, bool) // variables, for keys and addresses of models; nil: the process's
+	Dir string                           // folder that paths of files are relative to; "": no files are read
+	// ReadFile reads the files that runs are given and that nodes name, by their paths as
+	// they are written; nil: they are in Dir. Errors need not name the path.
+	ReadFile func(path string) ([]byte, error)
+
+	Cache  *llm.Cache            // answers of models that are kept; nil: none are
+	Prices map[string]spec.Price // of models, beside those that are known
+	Log    func(message string)  // takes what is worth a line, and the stacks of panics; nil: nobody
+	Warn   func(message string)  // takes what will cost something; nil: as Log
 
 	Scripts           *script.Pool   // runs code; nil: one of this engine's own
 	Redactor          *spec.Redactor // answers of models that hold what it hides are not kept; nil: all are
@@ -87,13 +91,18 @@ func New(o Options) *Engine {
 		models:    llm.New(llm.Options{Env: o.Env, Cache: o.Cache, Log: o.Log, Warn: o.Warn, Redactor: o.Redactor, RequestsPerMinute: o.RequestsPerMinute, Rehearsal: rehearsal}),
 		prices:    llm.NewPriceList(o.Prices),
 		scripts:   o.Scripts,
-		dir:       o.Dir,
+		disk:      disk{o.Dir, o.ReadFile},
 		area:      newFileArea(o),
 		nonce:     hex.EncodeToString(nonce[:]),
 		pipelines: map[string]*saved{},
 		runs:      map[string]*run{},
 	}
 }
+
+// SetRequestsPerMinute changes Options.RequestsPerMinute while runs go on; perMinute may
+// be a fraction. Calls that wait go on at the new pace. At 0 no call is made until it is
+// set again. An engine that was made without a limit keeps none.
+func (e *Engine) SetRequestsPerMinute(perMinute float64) { e.models.SetRequestsPerMinute(perMinute) }
 
 // Start begins a run and returns at once.
 func (e *Engine) Start(ctx context.Context, pipelineID string, in runner.Inputs, opts runner.StartOptions) (runner.Handle, error) {
@@ -105,7 +114,7 @@ func (e *Engine) start(ctx context.Context, pipelineID string, in runner.Inputs,
 	if err != nil {
 		return runner.Handle{}, err
 	}
-	if in, err = program.withFiles(ctx, in, e.dir); err != nil {
+	if in, err = program.withFiles(ctx, in, e.disk); err != nil {
 		return runner.Handle{}, &runner.InputError{Err: err}
 	}
 	r, err := newRun(program, in)

@@ -60,14 +60,14 @@ type authorsFile string
 // fileInput is an input that takes a file, or a list of files.
 type fileInput struct {
 	input
-	dir string
+	disk disk
 }
 
 // fileIn gives an input that takes files. {file: path} and the text of a path stand
 // for a file only where they are written out, with no reference in them.
 func (s *setup) fileIn(name string) fileInput {
 	value := s.authorsFiles(name, s.spec.Inputs[name], s.spec.InputType(name) == "image")
-	return fileInput{input{name: name, template: s.elements(name, value)}, s.engine.dir}
+	return fileInput{input{name: name, template: s.elements(name, value)}, s.engine.disk}
 }
 
 // authorsFiles marks what in the value of an input is the path of a file.
@@ -99,7 +99,8 @@ func (s *setup) authorsFiles(input string, v any, addresses bool) any {
 	case isAddress(path):
 		s.refuse(input, "input %q: %s; read it with a url_loader node", input, notAPath(path))
 	default:
-		if err := lookFile(context.Background(), path, s.engine.dir); errors.Is(err, fs.ErrNotExist) {
+		s.program.needs.Files = union(s.program.needs.Files, []string{path})
+		if err := s.engine.disk.look(context.Background(), path); errors.Is(err, fs.ErrNotExist) {
 			s.refuse(input, "input %q: there is no file %s", input, path)
 		}
 		return authorsFile(path)
@@ -118,7 +119,7 @@ func notAPath(address string) string {
 
 // value gives the plain value of a file, which is not looked into.
 func (in fileInput) value(c *call) (map[string]any, error) {
-	f, err := openValue(c.ctx, in.input.value(c), in.dir)
+	f, err := openValue(c.ctx, in.input.value(c), in.disk)
 	if err != nil {
 		return nil, fmt.Errorf("input %q: %w", in.name, err)
 	}
@@ -150,7 +151,7 @@ func (in fileInput) list(c *call) ([]map[string]any, error) {
 	}
 	files := make([]map[string]any, len(list))
 	for i, item := range list {
-		if files[i], err = openValue(c.ctx, item, in.dir); err != nil {
+		if files[i], err = openValue(c.ctx, item, in.disk); err != nil {
 			return nil, fmt.Errorf("input %q: element %d: %w", in.name, i, err)
 		}
 	}
@@ -158,9 +159,9 @@ func (in fileInput) list(c *call) ([]map[string]any, error) {
 }
 
 // openValue gives the plain value of a file; one that the author named is read.
-func openValue(ctx context.Context, v any, dir string) (map[string]any, error) {
+func openValue(ctx context.Context, v any, from disk) (map[string]any, error) {
 	if path, ok := v.(authorsFile); ok {
-		return openFile(ctx, string(path), dir)
+		return from.open(ctx, string(path))
 	}
 	if spec.IsFile(v) {
 		return v.(map[string]any), nil
@@ -172,10 +173,10 @@ func openValue(ctx context.Context, v any, dir string) (map[string]any, error) {
 }
 
 // withFiles gives the inputs of a run that was asked for from outside, with the files
-// that they name looked up: {file: path}, or the text of a path, relative to dir. They
-// are read by the input nodes. The inputs themselves are not changed. A run that a
-// node starts takes no paths.
-func (p *program) withFiles(ctx context.Context, in runner.Inputs, dir string) (runner.Inputs, error) {
+// that they name looked up: {file: path}, or the text of a path. They are read by the
+// input nodes. The inputs themselves are not changed. A run that a node starts takes no
+// paths.
+func (p *program) withFiles(ctx context.Context, in runner.Inputs, from disk) (runner.Inputs, error) {
 	var named runner.Inputs
 	for _, input := range p.inputs {
 		v := in[input.Name]
@@ -184,7 +185,7 @@ func (p *program) withFiles(ctx context.Context, in runner.Inputs, dir string) (
 		}
 		v, err := spec.Convert(v, input.Type)
 		if err == nil {
-			v, err = takeFiles(v, input.Type, func(v any) (any, error) { return takeFile(ctx, v, input.Type, dir) })
+			v, err = takeFiles(v, input.Type, func(v any) (any, error) { return takeFile(ctx, v, input.Type, from) })
 		}
 		if err != nil {
 			return nil, fmt.Errorf("input %q: %w", input.Name, err)
@@ -212,26 +213,26 @@ func takeFiles(v any, typ string, take func(any) (any, error)) (any, error) {
 // openFiles gives a value of a type of files as another run takes it: what the author
 // named is read there. What came from a node is no path; of an image it may be an
 // address.
-func openFiles(v any, typ, dir string) (any, error) {
+func openFiles(v any, typ string, from disk) (any, error) {
 	return takeFiles(v, typ, func(v any) (any, error) {
 		if path, ok := v.(authorsFile); ok {
-			return v, lookFile(context.Background(), string(path), dir)
+			return v, from.look(context.Background(), string(path))
 		}
-		return openOne(context.Background(), v, typ, dir)
+		return openOne(context.Background(), v, typ, from)
 	})
 }
 
 // openOne gives a file of a type as nodes work with it: its plain value or, of an
 // image, its address.
-func openOne(ctx context.Context, v any, typ, dir string) (any, error) {
+func openOne(ctx context.Context, v any, typ string, from disk) (any, error) {
 	if text, ok := v.(string); ok && typ == "image" && isAddress(text) {
 		return v, nil
 	}
-	return openValue(ctx, v, dir)
+	return openValue(ctx, v, from)
 }
 
 // takeFile looks up what the one who asks for a run names.
-func takeFile(ctx context.Context, v any, typ, dir string) (any, error) {
+func takeFile(ctx context.Context, v any, typ string, from disk) (any, error) {
 	path, named, err := spec.NamedFile(v)
 	if text, ok := v.(string); ok {
 		path, named = strings.TrimSpace(text), true
@@ -240,7 +241,7 @@ func takeFile(ctx context.Context, v any, typ, dir string) (any, error) {
 	case err != nil:
 		return nil, err
 	case !named:
-		return openValue(ctx, v, dir)
+		return openValue(ctx, v, from)
 	case path == "":
 		return nil, errors.New("the path of the file is empty")
 	case isAddress(path) && typ == "image":
@@ -248,5 +249,5 @@ func takeFile(ctx context.Context, v any, typ, dir string) (any, error) {
 	case isAddress(path):
 		return nil, fmt.Errorf("%s; give it as text, and read it with a url_loader node", notAPath(path))
 	}
-	return authorsFile(path), lookFile(ctx, path, dir)
+	return authorsFile(path), from.look(ctx, path)
 }

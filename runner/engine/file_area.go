@@ -8,7 +8,6 @@ import (
 	"os"
 	"path"
 	"path/filepath"
-	"regexp"
 	"runtime"
 	"slices"
 	"strings"
@@ -254,11 +253,11 @@ func bareFileError(err error) error {
 }
 
 // nameEnding is what ends the name of a file as its type: v1.2 has none.
-var nameEnding = regexp.MustCompile(`[^/]\.[0-9]{0,3}[A-Za-z][A-Za-z0-9]{0,9}$`)
+var nameEnding = pattern(`[^/]\.[0-9]{0,3}[A-Za-z][A-Za-z0-9]{0,9}$`)
 
 // withEnding gives a name without an ending that of another.
 func withEnding(name, ending string) string {
-	if nameEnding.MatchString(name) {
+	if nameEnding().MatchString(name) {
 		return name
 	}
 	return name + ending
@@ -266,7 +265,7 @@ func withEnding(name, ending string) string {
 
 // endingOf is the ending of a name, with its dot; "" where it has none.
 func endingOf(name string) string {
-	if nameEnding.MatchString(name) {
+	if nameEnding().MatchString(name) {
 		return path.Ext(name)
 	}
 	return ""

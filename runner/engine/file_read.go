@@ -30,17 +30,39 @@ func aside[T any](ctx context.Context, work func() (T, error)) (T, error) {
 	}
 }
 
-// readFile reads the file of a path that an author wrote, relative to dir.
-func readFile(ctx context.Context, path, dir string, most int) ([]byte, error) {
-	return aside(ctx, func() ([]byte, error) { return spec.ReadFile(path, dir, most) })
+// disk is where the files are that runs are given, and that nodes name by paths which
+// an author wrote.
+type disk struct {
+	dir     string                            // that paths are relative to; "": there is none
+	instead func(path string) ([]byte, error) // reads them in its place; nil: nothing does
 }
 
-// openFile gives the plain value of the file of a path.
-func openFile(ctx context.Context, path, dir string) (map[string]any, error) {
-	if dir == "" {
+// none tells whether there are no files here.
+func (d disk) none() bool { return d.dir == "" && d.instead == nil }
+
+// read gives the content of a file.
+func (d disk) read(ctx context.Context, path string, most int) ([]byte, error) {
+	return aside(ctx, func() ([]byte, error) {
+		if d.instead == nil {
+			return spec.ReadFile(path, d.dir, most)
+		}
+		data, err := d.instead(path)
+		if err == nil && len(data) > most {
+			err = fmt.Errorf("it has more than %d MB, which is the most that is read", most>>20)
+		}
+		if err != nil {
+			return nil, fmt.Errorf("cannot read the file %s: %w", path, err)
+		}
+		return data, nil
+	})
+}
+
+// open gives the plain value of a file.
+func (d disk) open(ctx context.Context, path string) (map[string]any, error) {
+	if d.none() {
 		return nil, notHere(path)
 	}
-	data, err := readFile(ctx, path, dir, spec.MaxFile)
+	data, err := d.read(ctx, path, spec.MaxFile)
 	if err != nil {
 		return nil, err
 	}
@@ -55,15 +77,19 @@ func notHere(path string) error {
 // takes longer is waited for by the node that reads.
 const lookFor = 2 * time.Second
 
-// lookFile says why the file of a path could not be read, as far as that is seen from
-// outside.
-func lookFile(ctx context.Context, path, dir string) error {
-	if dir == "" {
+// look says why a file could not be read, as far as that is seen from outside.
+func (d disk) look(ctx context.Context, path string) error {
+	if d.none() {
 		return notHere(path)
 	}
 	ctx, cancel := context.WithTimeout(ctx, lookFor)
 	defer cancel()
-	_, err := aside(ctx, func() (struct{}, error) { return struct{}{}, spec.LookFile(path, dir, spec.MaxFile) })
+	var err error
+	if d.instead != nil { // which cannot tell otherwise
+		_, err = d.read(ctx, path, spec.MaxFile)
+	} else {
+		_, err = aside(ctx, func() (struct{}, error) { return struct{}{}, spec.LookFile(path, d.dir, spec.MaxFile) })
+	}
 	if ctx.Err() != nil && errors.Is(err, ctx.Err()) {
 		return nil
 	}

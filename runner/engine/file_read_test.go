@@ -42,7 +42,7 @@ func TestRunsKeepLittleOfTheirFiles(t *testing.T) {
 			t.Fatal(made.problems)
 		}
 		g := made.program
-		in, err := g.withFiles(t.Context(), runner.Inputs{"in": c.in}, dir)
+		in, err := g.withFiles(t.Context(), runner.Inputs{"in": c.in}, e.disk)
 		if err != nil {
 			t.Fatal(err)
 		}

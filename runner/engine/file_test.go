@@ -55,12 +55,12 @@ func TestFilesThatCannotBeRead(t *testing.T) {
 		"pipe":   `cannot read the file pipe: it is no file`,
 		"large":  `cannot read the file large: it has more than 25 MB, which is the most that is read`,
 	} {
-		_, err := openFile(t.Context(), name, dir)
+		_, err := disk{dir: dir}.open(t.Context(), name)
 		checkError(t, err, want)
 	}
-	_, err := openFile(t.Context(), "a", "")
+	_, err := disk{}.open(t.Context(), "a")
 	checkError(t, err, `files are not read here, so "a" cannot be; send {type: file, raw_bytes: ..., metadata: ...}`)
-	full, err := openFile(t.Context(), path("full"), dir)
+	full, err := disk{dir: dir}.open(t.Context(), path("full"))
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -7,6 +7,7 @@ import (
 	"net/http"
 	"path"
 	"strings"
+	"sync"
 	"unicode/utf16"
 	"unicode/utf8"
 
@@ -25,7 +26,7 @@ func (f file) text() (string, error) {
 		return "", fmt.Errorf("the file %s %w", f.name, err)
 	}
 	if strings.HasPrefix(text, "%PDF-") {
-		return "", fmt.Errorf("the file %s is %s", f.name, insteads[".pdf"])
+		return "", fmt.Errorf("the file %s is %s", f.name, insteads()[".pdf"])
 	}
 	if f.mime == "text/html" || f.mime == "application/xhtml+xml" {
 		if text, err = readable(text, nil); err != nil {
@@ -90,7 +91,7 @@ func decodeUTF16(data []byte, order binary.ByteOrder) (string, error) {
 
 // insteads say what to do with files that have no text for this engine, by the
 // endings of their names.
-var insteads = func() map[string]string {
+var insteads = sync.OnceValue(func() map[string]string {
 	const platform = ", or use backend vectorshift"
 	all := map[string]string{
 		".pdf": "a PDF, which is not read here: convert it before the batch (pdftotext a.pdf)" + platform,
@@ -107,7 +108,7 @@ var insteads = func() map[string]string {
 		}
 	}
 	return all
-}()
+})
 
 // insteadOf says what a file is that is no text, and what to do with it, by its
 // first bytes or, where they fit many kinds, its name; "" where that is not known.
@@ -117,21 +118,21 @@ func insteadOf(name string, data []byte) string {
 	kind, _, _ := strings.Cut(seen, "/")
 	switch {
 	case seen == "application/pdf":
-		return insteads[".pdf"]
+		return insteads()[".pdf"]
 	case kind == "image":
-		return insteads[".png"]
+		return insteads()[".png"]
 	case kind == "audio", kind == "video":
-		return insteads[".mp3"]
+		return insteads()[".mp3"]
 	case bytes.HasPrefix(data, []byte("PK\x03\x04")) || bytes.HasPrefix(data, []byte("\xd0\xcf\x11\xe0")): // new and old documents of offices
 		switch {
-		case insteads[ending] != "":
-			return insteads[ending]
+		case insteads()[ending] != "":
+			return insteads()[ending]
 		case bytes.Contains(data, []byte("word/")):
-			return insteads[".docx"]
+			return insteads()[".docx"]
 		case bytes.Contains(data, []byte("xl/")):
-			return insteads[".xlsx"]
+			return insteads()[".xlsx"]
 		}
-		return insteads[".zip"]
+		return insteads()[".zip"]
 	}
 	return ""
 }
@@ -150,7 +151,7 @@ func (s *setup) refuseUnread(input string) {
 				look(item)
 			}
 		}
-		if instead := insteads[strings.ToLower(path.Ext(strings.TrimSpace(name)))]; instead != "" && !strings.Contains(name, "{{") {
+		if instead := insteads()[strings.ToLower(path.Ext(strings.TrimSpace(name)))]; instead != "" && !strings.Contains(name, "{{") {
 			s.refuse(input, "input %q: the file %s is %s", input, path.Base(name), instead)
 		}
 	}

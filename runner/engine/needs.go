@@ -12,6 +12,7 @@ type Needs struct {
 	Missing  schema.Problems // what is not there, such as keys, each at the node that needs it
 	Unpriced schema.Problems // models without a known price, each at the node that asks it: no budget can be kept with them
 	Keys     []string        // that are sent, and must not be written anywhere
+	Files    []string        // paths of files that nodes name, as they are written
 	Models   bool            // whether models are asked
 	Stores   bool            // whether files are stored
 }
@@ -21,6 +22,7 @@ func (n *Needs) add(part Needs) {
 	n.Missing = union(n.Missing, part.Missing)
 	n.Unpriced = union(n.Unpriced, part.Unpriced)
 	n.Keys = union(n.Keys, part.Keys)
+	n.Files = union(n.Files, part.Files)
 	n.Models = n.Models || part.Models
 	n.Stores = n.Stores || part.Stores
 }

@@ -20,7 +20,7 @@ import (
 // compileAPI sends one request and gives the body of the answer as text.
 func compileAPI(s *setup) step {
 	target, method, headers, query := s.in("url"), s.in("method"), s.in("headers"), s.in("query_params")
-	content := apiBody{s.in("is_raw_json"), s.in("raw_json"), s.in("body_params"), s.apiFiles(), s.engine.dir}
+	content := apiBody{s.in("is_raw_json"), s.in("raw_json"), s.in("body_params"), s.apiFiles(), s.engine.disk}
 	mustSucceed, out := s.in("fail_non_2xx_response"), s.out("output")
 	s.missPrivate(target)
 	engine := s.engine
@@ -103,7 +103,7 @@ func apiURL(c *call, target, query input) (*url.URL, error) {
 type apiBody struct {
 	isRaw, raw, params, files input
 
-	dir string // that paths of files are relative to
+	disk disk
 }
 
 // of gives the body of a call and its type; nil where there is nothing to send.
@@ -164,7 +164,7 @@ func (b apiBody) form(ctx context.Context, fields, files []pair) (body []byte, c
 		}
 	}
 	for i, p := range files {
-		value, err := openValue(ctx, p.value, b.dir)
+		value, err := openValue(ctx, p.value, b.disk)
 		if err != nil {
 			return nil, "", fmt.Errorf("input \"files\": element %d: %w", i, err)
 		}

@@ -6,10 +6,8 @@ import (
 	"errors"
 	"fmt"
 	"maps"
-	"regexp"
 	"slices"
 	"strings"
-	"sync"
 
 	"nightshift/runner/engine/script"
 	"nightshift/schema"
@@ -74,8 +72,7 @@ func compileCodeExecution(s *setup) step {
 	}
 }
 
-// functionName is compiled when it is first needed: its classes of letters take long.
-var functionName = sync.OnceValue(func() *regexp.Regexp { return regexp.MustCompile(`^[\p{L}_$][\p{L}\p{N}_$]*$`) })
+var functionName = pattern(`^[\p{L}_$][\p{L}\p{N}_$]*$`)
 
 func (s *setup) refuseOtherLanguages() {
 	const instead = "code in Python runs on the platform only; write it in JavaScript (language: 1), or run the batch with backend: vectorshift"

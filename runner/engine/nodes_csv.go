@@ -62,7 +62,7 @@ func (s *setup) refuseSheets() {
 		name = text
 	}
 	if ending := strings.ToLower(endingOf(strings.TrimSpace(name))); slices.Contains([]string{".xlsx", ".xls", ".ods"}, ending) {
-		s.refuse("selected_file", "input \"selected_file\": %s is %s", name, insteads[ending])
+		s.refuse("selected_file", "input \"selected_file\": %s is %s", name, insteads()[ending])
 	}
 }
 

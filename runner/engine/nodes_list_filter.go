@@ -42,7 +42,7 @@ func compileFilterList(s *setup) step {
 }
 
 func findOperator(name string) (operator, error) {
-	op, ok := operators[foldOperator(name)]
+	op, ok := operators()[foldOperator(name)]
 	if !ok {
 		return op, fmt.Errorf("there is no condition %s%s", quote(name), schema.DidYouMean(name, operatorNames))
 	}

@@ -64,7 +64,8 @@ func compilePipeline(s *setup) step {
 // read as files; what a node gives is one already.
 type subInput struct {
 	input
-	typ, dir string
+	typ  string
+	disk disk
 }
 
 func (in subInput) value(c *call) (any, error) {
@@ -72,7 +73,7 @@ func (in subInput) value(c *call) (any, error) {
 	if v == nil || !spec.IsFileType(in.typ) {
 		return v, nil
 	}
-	v, err := openFiles(v, in.typ, in.dir)
+	v, err := openFiles(v, in.typ, in.disk)
 	if err != nil {
 		return nil, fmt.Errorf("input %q: %w", in.name, err)
 	}
@@ -85,7 +86,7 @@ func (s *setup) subInputs() (inputs []subInput) {
 		if name == "pipeline_id" { // which older pipelines have
 			continue
 		}
-		in := subInput{typ: s.spec.InputType(name), dir: s.engine.dir}
+		in := subInput{typ: s.spec.InputType(name), disk: s.engine.disk}
 		if spec.IsFileType(in.typ) {
 			in.input = s.fileIn(name).input
 		} else {
@@ -128,7 +129,7 @@ func (s *setup) subPipeline() (find finder, now *spec.Pipeline) {
 	}
 	by := named{s.spec, ref, ref.ID}
 	if by.id == "" {
-		by.id = pipelineID(ref.Name)
+		by.id = spec.PipelineID(ref.Name)
 	}
 	if around := s.around(by); around != nil {
 		if around != s.compiler {
@@ -184,7 +185,7 @@ func (e *Engine) named(by named) (*program, schema.Problem) {
 		return saved, schema.Problem{}
 	}
 	node, name := by.node, by.ref.Name
-	if info, err := os.Stat(filepath.Join(e.dir, name)); name != "" && err == nil && info.Mode().IsRegular() {
+	if info, err := os.Stat(filepath.Join(e.disk.dir, name)); name != "" && err == nil && info.Mode().IsRegular() {
 		return nil, node.Problem("pipeline", "node %s: no pipeline is saved as %s; the file of that name is meant by pipeline: {file: %s}", node.Name, name, name)
 	}
 	how := "--name " + name

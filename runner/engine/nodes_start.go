@@ -65,7 +65,7 @@ func (s *setup) inputOfFiles(typ, name string) step {
 		s.refuseParsers()
 	}
 	slot, outText, outTexts, outName := s.out(name), s.out("processed_text"), s.out("processed_texts"), s.out("file_name")
-	given, dir := &spec.Ref{Slot: slot}, s.engine.dir
+	given, from := &spec.Ref{Slot: slot}, s.engine.disk
 	return func(c *call) error {
 		contents := []any{}
 		v, err := takeFiles(c.get(given), typ, func(v any) (any, error) {
@@ -73,7 +73,7 @@ func (s *setup) inputOfFiles(typ, name string) step {
 				c.set(outName, fileName(map[string]any{"metadata": map[string]any{"path": string(path)}}))
 				return nil, nil
 			}
-			v, err := openOne(c.ctx, v, typ, dir)
+			v, err := openOne(c.ctx, v, typ, from)
 			f, is := v.(map[string]any)
 			if err != nil || !is {
 				return v, err
@@ -122,7 +122,7 @@ func compileOutput(s *setup) step {
 	if spec.IsFileType(typ) { // the whole content, as the platform gives it
 		value = s.fileIn("value").input
 		form = func(ctx context.Context, v any) (any, error) {
-			return takeFiles(v, typ, func(v any) (any, error) { return openOne(ctx, v, typ, s.engine.dir) })
+			return takeFiles(v, typ, func(v any) (any, error) { return openOne(ctx, v, typ, s.engine.disk) })
 		}
 	}
 	s.program.outputs = append(s.program.outputs, name)

@@ -24,7 +24,7 @@ var imageTypes = []string{"image/png", "image/jpeg", "image/gif", "image/webp"}
 // image.
 func compileVision(provider string) func(s *setup) step {
 	return func(s *setup) step {
-		m, dir := s.model(provider), s.engine.dir
+		m, from := s.model(provider), s.engine.disk
 		image, prompt, system := s.fileIn("image"), s.in("prompt"), s.in("system")
 		response, deltas, counts := s.out("response"), s.out("response_deltas"), s.counts()
 		return func(c *call) error {
@@ -32,7 +32,7 @@ func compileVision(provider string) func(s *setup) step {
 			if err != nil {
 				return err
 			}
-			picture, err := readImage(c.ctx, image.input.value(c), dir)
+			picture, err := readImage(c.ctx, image.input.value(c), from)
 			if err != nil {
 				return fmt.Errorf("input \"image\": %w", err)
 			}
@@ -50,10 +50,10 @@ func compileVision(provider string) func(s *setup) step {
 }
 
 // readImage makes an image of a value: an address (http, https, data), a file as the
-// platform's API has it, or the path, relative to dir, that the author wrote.
-func readImage(ctx context.Context, v any, dir string) (llm.Image, error) {
+// platform's API has it, or the path that the author wrote.
+func readImage(ctx context.Context, v any, from disk) (llm.Image, error) {
 	if path, ok := v.(authorsFile); ok {
-		return openImage(ctx, string(path), dir)
+		return openImage(ctx, string(path), from)
 	}
 	if object, ok := v.(map[string]any); ok {
 		raw, ok := object["raw_bytes"].(string)
@@ -98,15 +98,15 @@ func decodeImage(text string) (llm.Image, error) {
 	return newImage(data, "the data")
 }
 
-func openImage(ctx context.Context, path, dir string) (llm.Image, error) {
-	if dir == "" {
+func openImage(ctx context.Context, path string, from disk) (llm.Image, error) {
+	if from.none() {
 		return llm.Image{}, fmt.Errorf("files are not read here, so %s cannot be; give an address or a file object", quote(path))
 	}
-	data, err := readFile(ctx, path, dir, maxImage)
+	data, err := from.read(ctx, path, maxImage)
 	if err != nil {
 		return llm.Image{}, err
 	}
-	return newImage(data, spec.PathIn(dir, path))
+	return newImage(data, spec.PathIn(from.dir, path))
 }
 
 var errTooLarge = fmt.Errorf("the image has more than %d MB", maxImage>>20)

@@ -60,7 +60,7 @@ func TestReadImage(t *testing.T) {
 			"data": "data:image/png;base64," + text, "data without a type": "DATA:;base64," + text, "file object": file(text),
 			"relative path": authorsFile(filepath.Base(path)), "absolute path": authorsFile(path),
 		} {
-			got, err := readImage(t.Context(), v, dir)
+			got, err := readImage(t.Context(), v, disk{dir: dir})
 			if err != nil {
 				t.Errorf("%s, %s: %v", mime, name, err)
 			}
@@ -68,7 +68,7 @@ func TestReadImage(t *testing.T) {
 		}
 	}
 	for _, address := range []string{"http://host/a.png", "https://host/a?b=c", "HTTPS://host/x"} {
-		got, err := readImage(t.Context(), address, "")
+		got, err := readImage(t.Context(), address, disk{})
 		if err != nil || got.URL != address || got.Data != nil {
 			t.Errorf("%s: %+v, %v", address, got, err)
 		}
@@ -78,7 +78,7 @@ func TestReadImage(t *testing.T) {
 	for _, b := range tiny {
 		escaped.WriteString("%" + strings.ToUpper(string("0123456789abcdef"[b>>4])+string("0123456789abcdef"[b&15])))
 	}
-	if got, err := readImage(t.Context(), "data:image/gif,"+escaped.String(), ""); err != nil || !bytes.Equal(got.Data, tiny) {
+	if got, err := readImage(t.Context(), "data:image/gif,"+escaped.String(), disk{}); err != nil || !bytes.Equal(got.Data, tiny) {
 		t.Errorf("escaped data: %+v, %v", got, err)
 	}
 
@@ -95,7 +95,7 @@ func TestReadImage(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer socket.Close()
-	if got, err := readImage(t.Context(), authorsFile("exact"), dir); err != nil || len(got.Data) != maxImage {
+	if got, err := readImage(t.Context(), authorsFile("exact"), disk{dir: dir}); err != nil || len(got.Data) != maxImage {
 		t.Errorf("an image of 20 MB: %v", err)
 	}
 	if _, err := newImage(exact, "the data"); err != nil {
@@ -131,7 +131,7 @@ func TestReadImage(t *testing.T) {
 		{"another object", map[string]any{"url": "x"}, dir, `the value is not {type: file, raw_bytes: ..., metadata: ...}`},
 		{"an object of another type", map[string]any{"type": "map", "raw_bytes": ""}, dir, `the value is not {type: file, raw_bytes: ..., metadata: ...}`},
 	} {
-		if _, err := readImage(t.Context(), c.v, c.dir); err == nil || err.Error() != c.want {
+		if _, err := readImage(t.Context(), c.v, disk{dir: c.dir}); err == nil || err.Error() != c.want {
 			t.Errorf("%s: %v\n want: %s", c.name, err, c.want)
 		}
 	}

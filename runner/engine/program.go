@@ -97,7 +97,7 @@ func (e *Engine) compileIn(outer *compiler, p *spec.Pipeline) (*program, schema.
 		return c.made[p].program, union(slices.Clip(c.made[p].problems), outer.takeOver(c.made[p]))
 	}
 	if p.Name != "" {
-		c.id = pipelineID(p.Name)
+		c.id = spec.PipelineID(p.Name)
 	}
 	c.made[p] = c
 	c.compile()

@@ -3,7 +3,6 @@ package engine
 import (
 	"context"
 	"crypto/sha256"
-	"encoding/hex"
 	"fmt"
 
 	"nightshift/runner"
@@ -28,7 +27,7 @@ func (e *Engine) Save(_ context.Context, p *spec.Pipeline, o runner.SaveOptions)
 	if len(problems) > 0 {
 		return runner.Saved{}, problems
 	}
-	id := pipelineID(p.Name)
+	id := spec.PipelineID(p.Name)
 	digest := sha256.Sum256(canonical(p))
 
 	e.mu.Lock()
@@ -45,12 +44,6 @@ func (e *Engine) Save(_ context.Context, p *spec.Pipeline, o runner.SaveOptions)
 	}
 	e.pipelines[id] = &saved{pipeline: p, program: compiled, digest: digest, variants: map[string]*program{}}
 	return runner.Saved{PipelineID: id, Action: action}, nil
-}
-
-// pipelineID is that of the pipeline of a name.
-func pipelineID(name string) string {
-	sum := sha256.Sum256([]byte(name))
-	return hex.EncodeToString(sum[:12])
 }
 
 // canonical is the graph as text, with those that files bring: equal graphs give

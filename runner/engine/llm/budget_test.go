@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"math"
 	"slices"
 	"sync"
 	"testing"
@@ -147,12 +148,93 @@ func TestBudgetIsUsedByCallsOnly(t *testing.T) {
 	})
 }
 
+// Calls go out at the pace that was set last, those in line as well; what was not used at
+// one pace is not used at the next.
+func TestBudgetIsSet(t *testing.T) {
+	type change struct {
+		at        time.Duration
+		perMinute float64
+	}
+	const s, ms = time.Second, time.Millisecond
+	for name, test := range map[string]struct {
+		perMinute int
+		callers   int
+		changes   []change
+		made      []time.Duration
+	}{
+		"grows":               {60, 6, []change{{2500 * ms, 600}}, []time.Duration{0, s, 2 * s, 2550 * ms, 2650 * ms, 2750 * ms}},
+		"grows after a pause": {60, 0, []change{{time.Minute, 600}}, nil},
+		"shrinks":             {60, 4, []change{{500 * ms, 30}}, []time.Duration{0, 1500 * ms, 3500 * ms, 5500 * ms}},
+		"a fraction":          {60, 3, []change{{0, 7.5}}, []time.Duration{0, 8 * s, 16 * s}}, // the third is sent away, and comes back
+		"there and back":      {60, 4, []change{{100 * ms, 6000}, {110 * ms, 60}}, []time.Duration{0, 109 * ms, 1010 * ms, 2010 * ms}},
+		"stops, and goes on":  {60, 4, []change{{1500 * ms, 0}, {4 * s, 60}}, []time.Duration{0, s, 11500 * ms, 13375 * ms}},
+		"the same":            {60, 3, []change{{500 * ms, 60}, {700 * ms, 60}}, []time.Duration{0, s, 2 * s}},
+		"nonsense":            {60, 2, []change{{500 * ms, math.NaN()}, {600 * ms, -1}, {700 * ms, 60}}, []time.Duration{0, 10500 * ms}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				b := newBudget(test.perMinute)
+				go func() {
+					before := time.Duration(0)
+					for _, c := range test.changes {
+						time.Sleep(c.at - before)
+						before = c.at
+						b.set(c.perMinute)
+					}
+				}()
+				if test.callers > 0 {
+					made, _ := callers(b, test.callers)
+					want(t, "calls", rounded(made), test.made)
+					return
+				}
+				time.Sleep(time.Minute + time.Millisecond)
+				made, _ := callers(b, 4) // one turn is left over, at either pace
+				want(t, "calls", rounded(made), []time.Duration{0, 99 * ms, 199 * ms, 299 * ms})
+			})
+		})
+	}
+}
+
+func rounded(all []time.Duration) []time.Duration {
+	for i := range all {
+		all[i] = all[i].Round(time.Millisecond)
+	}
+	return all
+}
+
+// At 0 no call is made, whoever had a turn left over; nobody is told to wait for long.
+func TestBudgetOfNothing(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		b := newBudget(600)
+		b.set(0)
+		for range 20 {
+			err := b.take(t.Context(), func() error { t.Error("a call was made"); return nil })
+			held, ok := errors.AsType[*runner.HeldBack](err)
+			if !ok || held.For < 10*time.Second || held.For > 70*time.Second {
+				t.Errorf("%v, %+v", err, held)
+			}
+		}
+		b.set(1e-9)
+		for range 2 {
+			_ = b.take(t.Context(), func() error { return nil })
+			held, _ := errors.AsType[*runner.HeldBack](b.take(t.Context(), func() error { return nil }))
+			if held == nil || held.For < longest || held.For > longest+spread {
+				t.Errorf("%+v", held)
+			}
+		}
+		var none *budget
+		none.set(0)
+		want(t, "no budget", none.take(t.Context(), func() error { return nil }), nil)
+	})
+}
+
 // Whatever calls come when: in no time are there more of them than the rate and
 // one second's worth, and nobody waits in place for more than 10 s.
 func TestBudgetProperty(t *testing.T) {
 	rapid.Check(t, func(rt *rapid.T) {
 		perMinute := rapid.SampledFrom([]int{1, 7, 60, 100, 3000}).Draw(rt, "perMinute")
-		starts := rapid.SliceOfN(rapid.IntRange(0, 30_000), 1, 60).Draw(rt, "starts") // ms
+		paces := rapid.SliceOfN(rapid.SampledFrom([]float64{0, 0.5, 1, 60, 100, 3000}), 0, 5).Draw(rt, "paces") // a new one every 3 s
+		starts := rapid.SliceOfN(rapid.IntRange(0, 30_000), 1, 60).Draw(rt, "starts")                           // ms
 		fails := rapid.SliceOfN(rapid.IntRange(0, 3), len(starts), len(starts)).Draw(rt, "fails")
 		var problem string
 		synctest.Test(t, func(t *testing.T) {
@@ -160,6 +242,27 @@ func TestBudgetProperty(t *testing.T) {
 			var mu sync.Mutex
 			var made []time.Time
 			var group sync.WaitGroup
+			began := time.Now()
+			group.Go(func() {
+				for _, pace := range paces {
+					time.Sleep(3 * time.Second)
+					b.set(pace)
+				}
+			})
+			// allowed is how many calls may have been made until a time, but for the burst.
+			allowed := func(at time.Time) (calls float64) {
+				from, pace := began, float64(perMinute)
+				for _, next := range paces {
+					to := from.Add(3 * time.Second)
+					if to.After(at) {
+						break
+					}
+					calls += pace * to.Sub(from).Minutes()
+					from, pace = to, next
+				}
+				return calls + pace*at.Sub(from).Minutes()
+			}
+			fastest := max(float64(perMinute), slices.Max(append([]float64{0}, paces...)))
 			for i, start := range starts {
 				group.Go(func() {
 					time.Sleep(time.Duration(start) * time.Millisecond)
@@ -172,7 +275,7 @@ func TestBudgetProperty(t *testing.T) {
 					_ = b.take(ctx, func() error {
 						mu.Lock()
 						defer mu.Unlock()
-						if time.Since(asked) > patience {
+						if time.Since(asked) > patience+time.Millisecond {
 							problem = fmt.Sprintf("a call waited for %v", time.Since(asked))
 						}
 						if fails[i] == 2 {
@@ -186,7 +289,7 @@ func TestBudgetProperty(t *testing.T) {
 			group.Wait()
 			for i := range made {
 				for j := range i {
-					most := float64(max(1, perMinute/60)) + made[i].Sub(made[j]).Minutes()*float64(perMinute) + 1e-6
+					most := max(1, fastest/60) + allowed(made[i]) - allowed(made[j]) + 1e-6
 					if float64(i-j+1) > most {
 						problem = fmt.Sprintf("%d calls from %v to %v", i-j+1, made[j], made[i])
 					}
@@ -222,4 +325,14 @@ func TestAskWithinABudget(t *testing.T) {
 	}
 	want(t, "requests", len(s.requests()), 1)
 	wantError(t, "in words", &overBudget{1500 * time.Millisecond, time.Time{}, 7}, "held back for 1.5s, as run.rate allows 7 calls a minute")
+	wantError(t, "a share, in words", &overBudget{1500 * time.Millisecond, time.Time{}, 250. / 3}, "held back for 1.5s, as run.rate allows 83.33 calls a minute")
+	c.SetRequestsPerMinute(1e6)
+	if _, err := c.Ask(t.Context(), other, Call{}); err != nil {
+		t.Error(err)
+	}
+	unlimited := newClient(t, Options{})
+	unlimited.SetRequestsPerMinute(0)
+	if _, err := unlimited.Ask(t.Context(), r, Call{}); err != nil {
+		t.Error(err)
+	}
 }

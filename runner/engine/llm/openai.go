@@ -8,7 +8,6 @@ import (
 	"errors"
 	"maps"
 	"net/http"
-	"regexp"
 	"slices"
 	"strings"
 
@@ -254,11 +253,11 @@ func chatPieces(w *wire, resp *http.Response, text func(string)) (Answer, error)
 type noNullErrors struct{ ssestream.Decoder }
 
 // nullError matches no text of a model's: quotes in that have a backslash.
-var nullError = regexp.MustCompile(`"error"\s*:\s*null`)
+var nullError = pattern(`"error"\s*:\s*null`)
 
 func (d noNullErrors) Event() ssestream.Event {
 	event := d.Decoder.Event()
-	event.Data = nullError.ReplaceAllLiteral(event.Data, []byte(`"none":null`))
+	event.Data = nullError().ReplaceAllLiteral(event.Data, []byte(`"none":null`))
 	return event
 }
 

@@ -3,7 +3,6 @@ package llm
 import (
 	"cmp"
 	"net/http"
-	"regexp"
 	"slices"
 	"strconv"
 
@@ -62,7 +61,7 @@ var accountCodes = []string{
 
 // saysAccount are the words of those who give no code: Google and xAI answer 400
 // to a wrong key, Anthropic to an empty account.
-var saysAccount = regexp.MustCompile(`(?i)incorrect api key|api key not valid|invalid api key|credit balance is too low`)
+var saysAccount = pattern(`(?i)incorrect api key|api key not valid|invalid api key|credit balance is too low`)
 
 func speaksOfAccount(said runner.Refusal) bool {
 	for _, word := range []string{said.Code, said.Kind, said.Reason} {
@@ -70,5 +69,5 @@ func speaksOfAccount(said runner.Refusal) bool {
 			return true
 		}
 	}
-	return saysAccount.MatchString(said.Message)
+	return saysAccount().MatchString(said.Message)
 }

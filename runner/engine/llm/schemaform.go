@@ -3,7 +3,6 @@ package llm
 import (
 	"errors"
 	"fmt"
-	"regexp"
 	"strings"
 
 	"nightshift/runner"
@@ -37,13 +36,13 @@ func (c *Client) setSchemaForm(at schemaAt, inWords bool, why error) {
 }
 
 // namesSchema is how refusals speak of the members that hold a schema.
-var namesSchema = regexp.MustCompile(`(?i)response[_ ]format|json[_ ]schema|structured[_ -]output|output[_ ](config|format)`)
+var namesSchema = pattern(`(?i)response[_ ]format|json[_ ]schema|structured[_ -]output|output[_ ](config|format)`)
 
 // refusesSchema tells whether a model takes no schema, or not this one.
 func refusesSchema(err error) bool {
 	e, ok := errors.AsType[*runner.APIError](err)
 	return ok && e.NotUnderstood() &&
-		namesSchema.MatchString(e.Message) && !strings.Contains(e.Message, "effort") // output_config holds that, too
+		namesSchema().MatchString(e.Message) && !strings.Contains(e.Message, "effort") // output_config holds that, too
 }
 
 // understood tells whether a call got as far as the model: it answered, however

@@ -3,7 +3,6 @@ package script
 import (
 	"errors"
 	"fmt"
-	"regexp"
 	"slices"
 	"strings"
 	"time"
@@ -16,12 +15,12 @@ import (
 
 // unicodeProperty is found in regular expressions, where it would silently match
 // nothing.
-var unicodeProperty = regexp.MustCompile(`\\[pP]\{\w+(=\w+)?\}`)
+var unicodeProperty = pattern(`\\[pP]\{\w+(=\w+)?\}`)
 
 // parse makes a program of a text. Comments that name source maps, which are
 // files, are not followed.
 func parse(name, code string) (*goja.Program, error) {
-	if at := unicodeProperty.FindStringIndex(code); at != nil {
+	if at := unicodeProperty().FindStringIndex(code); at != nil {
 		before := code[:at[0]]
 		line := strings.LastIndex(before, "\n") + 1
 		return nil, &SyntaxError{
@@ -215,13 +214,13 @@ func (e *evaluation) returned(result goja.Value) error {
 	return e.rest(missing)
 }
 
-var identifier = regexp.MustCompile(`^[\p{L}_$][\p{L}\p{N}_$]*$`)
+var identifier = pattern(`^[\p{L}_$][\p{L}\p{N}_$]*$`)
 
 // variable reads a global variable; undefined where there is none. Those that
 // were made by let and const are no members of the global object.
 func (e *evaluation) variable(name string) (v goja.Value) {
 	v = goja.Undefined()
-	if !identifier.MatchString(name) {
+	if !identifier().MatchString(name) {
 		return v
 	}
 	program, err := parse("", "typeof "+name+" === 'undefined' ? undefined : "+name)

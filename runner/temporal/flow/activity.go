@@ -1,0 +1,40 @@
+package flow
+
+import (
+	"cmp"
+	"time"
+
+	"go.temporal.io/sdk/temporal"
+	"go.temporal.io/sdk/workflow"
+)
+
+const (
+	// heartbeatTimeout is how long an activity may give no sign of life, before another
+	// worker takes it.
+	heartbeatTimeout = 20 * time.Second
+
+	// unlimited is the time of a try of which nothing else is said: heartbeats tell
+	// whether its worker is alive.
+	unlimited = 365 * 24 * time.Hour
+
+	maxTries = 20
+)
+
+// activityContext says how an activity is tried, each time for so long at most (0: it
+// does not matter how long). The id is what a history knows it by: code that begins
+// another one in its place is found out.
+func activityContext(ctx workflow.Context, id string, timeout time.Duration) workflow.Context {
+	return workflow.WithActivityOptions(ctx, workflow.ActivityOptions{
+		ActivityID:          id,
+		StartToCloseTimeout: cmp.Or(timeout, unlimited),
+		HeartbeatTimeout:    heartbeatTimeout,
+		WaitForCancellation: true,
+		RetryPolicy: &temporal.RetryPolicy{
+			InitialInterval:        time.Second,
+			BackoffCoefficient:     2,
+			MaximumInterval:        time.Minute,
+			MaximumAttempts:        maxTries,
+			NonRetryableErrorTypes: []string{RefusedError},
+		},
+	})
+}

@@ -1,0 +1,122 @@
+package flow
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"testing"
+	"time"
+
+	"go.temporal.io/api/enums/v1"
+	"go.temporal.io/sdk/activity"
+	"go.temporal.io/sdk/temporal"
+)
+
+// TestAShardIsTriedAgain: whatever befell it, after a second, two, four, and so on up
+// to a minute. The others do not wait for it.
+func TestAShardIsTriedAgain(t *testing.T) {
+	at := func(seconds ...time.Duration) []time.Duration {
+		var times []time.Duration
+		now := time.Minute // when shard 3 is begun
+		for _, s := range seconds {
+			now += s * time.Second
+			times = append(times, now)
+		}
+		return times
+	}
+	for _, c := range []struct {
+		name  string
+		err   error
+		times int
+		tries []time.Duration
+	}{
+		{"not at all", nil, 0, at(0)},
+		{"an error", errors.New("store: connection refused"), 1, at(0, 1)},
+		{"errors", errors.New("store: connection refused"), 8, at(0, 1, 2, 4, 8, 16, 32, 60, 60)},
+		{"its worker is gone", temporal.NewHeartbeatTimeoutError(), 2, at(0, 1, 2)},
+		{"a try takes too long", temporal.NewTimeoutError(enums.TIMEOUT_TYPE_START_TO_CLOSE, nil), 2, at(0, 1, 2)},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			n := &night{does: func(in Shard, try int) (ShardEnd, error) {
+				if in.Number == 3 && try <= c.times {
+					return ShardEnd{}, c.err
+				}
+				return ShardEnd{Sum: Sum{Items: in.Number}}, nil
+			}}
+			end, err := n.run(t, Batch{Shards: 6, Window: 2})
+			want(t, "error", err, nil)
+			want(t, "end", end, BatchEnd{Sum: Sum{Items: 21}, Ended: 6})
+			want(t, "tries", n.tries[3], c.tries)
+			want(t, "tries of another", len(n.tries[5]), 1)
+		})
+	}
+}
+
+// TestAShardThatFailsForGood: the batch stops, and says why without the words of
+// Temporal; shards under way end, and count.
+func TestAShardThatFailsForGood(t *testing.T) {
+	wrapped := fmt.Errorf("pass k: %w", errors.New("disk full"))
+	for _, c := range []struct {
+		name  string
+		err   error
+		tries int
+		cause string
+	}{
+		{"an error", wrapped, 20, "shard 2 of 9: pass k: disk full"},
+		{"its worker is gone each time", temporal.NewHeartbeatTimeoutError(), 20, "shard 2 of 9: its worker gave no sign of life for 20s, 20 times over"},
+		{"each try takes too long", temporal.NewTimeoutError(enums.TIMEOUT_TYPE_START_TO_CLOSE, nil), 20, "shard 2 of 9: it did not end in the time that a try may take, 20 times over"},
+		{"refused", temporal.NewApplicationError("worker a@b has no variable OPENAI_API_KEY: start it with one", RefusedError), 1, "shard 2 of 9: worker a@b has no variable OPENAI_API_KEY: start it with one"},
+		{"refused, with a cause", temporal.NewNonRetryableApplicationError("worker a@b cannot load the batch file: no", RefusedError, errors.New("no")), 1, "shard 2 of 9: worker a@b cannot load the batch file: no"},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			n := &night{
+				does: func(in Shard, _ int) (ShardEnd, error) {
+					if in.Number == 2 {
+						return ShardEnd{}, c.err
+					}
+					return ShardEnd{Sum: Sum{Items: in.Number}}, nil
+				},
+				lasts: func(int) time.Duration { return time.Hour },
+			}
+			end, err := n.run(t, Batch{Shards: 9, Window: 3})
+			want(t, "error", err, nil)
+			want(t, "tries", len(n.tries[2]), c.tries)
+			want(t, "shards", n.shards(), count(3))
+			want(t, "end", end, BatchEnd{Sum: Sum{Items: 4}, Ended: 2, Stopped: Stop{Why: StoppedBroken, Cause: c.cause}})
+		})
+	}
+}
+
+// TestAPanicOfAShard is told by what it says, without its stack.
+func TestAPanicOfAShard(t *testing.T) {
+	n := &night{does: func(in Shard, _ int) (ShardEnd, error) {
+		if in.Number == 1 {
+			panic("index out of range")
+		}
+		return ShardEnd{}, nil
+	}}
+	end, err := n.run(t, Batch{Shards: 1, Window: 1})
+	want(t, "error", err, nil)
+	want(t, "stopped", end.Stopped, Stop{Why: StoppedBroken, Cause: "shard 1 of 1: index out of range"})
+}
+
+// TestWhatActivitiesAreTold of their times: a heartbeat is due within 20 seconds, and
+// where nothing is said of a try's time it does not matter.
+func TestWhatActivitiesAreTold(t *testing.T) {
+	for _, c := range []struct{ says, is time.Duration }{{0, unlimited}, {time.Hour, time.Hour}} {
+		env := newEnvironment()
+		var told activity.Info
+		note := func(ctx context.Context) { told = activity.GetInfo(ctx) }
+		env.RegisterActivityWithOptions(func(ctx context.Context, _ Shard) (ShardEnd, error) {
+			note(ctx)
+			return ShardEnd{}, nil
+		}, activity.RegisterOptions{Name: ShardActivity})
+		env.RegisterActivityWithOptions(func(ctx context.Context, _ Run) (RunEnd, error) {
+			note(ctx)
+			return RunEnd{}, nil
+		}, activity.RegisterOptions{Name: RunActivity})
+		env.ExecuteWorkflow(BatchWorkflow, Batch{Shards: 1, ShardTimeout: c.says})
+		want(t, "error", env.GetWorkflowError(), nil)
+		want(t, "of a shard", []any{told.ActivityID, told.HeartbeatTimeout, told.StartToCloseTimeout}, []any{"shard-1", 20 * time.Second, c.is})
+	}
+}

@@ -1,0 +1,342 @@
+//go:build integration
+
+package flow
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"flag"
+	"log/slog"
+	"os"
+	"path/filepath"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"go.temporal.io/api/enums/v1"
+	"go.temporal.io/api/history/v1"
+	"go.temporal.io/api/temporalproto"
+	"go.temporal.io/sdk/activity"
+	"go.temporal.io/sdk/client"
+	"go.temporal.io/sdk/log"
+	"go.temporal.io/sdk/temporal"
+	"go.temporal.io/sdk/testsuite"
+	"go.temporal.io/sdk/worker"
+)
+
+var updateHistories = flag.Bool("update-histories", false, "write what a real server recorded to testdata/temporal")
+
+// TestIntegrationHistories lets a real server run the workflows, with workers that do
+// what the name of a pass says, and holds them to the same as the other tests do. With
+// -update-histories its histories become those that are replayed ever after.
+func TestIntegrationHistories(t *testing.T) {
+	s := startServer(t)
+	all := Sum{Items: 6, Succeeded: 6}
+
+	t.Run("retries", func(t *testing.T) {
+		t.Parallel() // it waits for a heartbeat that does not come
+		run := s.start(t, "retries", BatchWorkflow, Batch{Pass: "retries", Shards: 6, Window: 3})
+		want(t, "end", s.end(t, run), BatchEnd{Sum: all, Ended: 6})
+		s.record(t, "batch-retries", run, run.GetRunID())
+	})
+	t.Run("anew", func(t *testing.T) {
+		t.Parallel()
+		run := s.start(t, "anew", BatchWorkflow, Batch{Pass: "quick", Shards: 6, Window: 2, RunShards: 2})
+		first := run.GetRunID()
+		want(t, "end", s.end(t, run), BatchEnd{Sum: all, Ended: 6})
+		s.record(t, "batch-anew-first", run, first)
+		last, err := s.DescribeWorkflowExecution(t.Context(), run.GetID(), "")
+		want(t, "error", err, nil)
+		s.record(t, "batch-anew-last", run, last.GetWorkflowExecutionInfo().GetExecution().GetRunId())
+	})
+	t.Run("paused", func(t *testing.T) {
+		t.Parallel()
+		run := s.start(t, "paused", BatchWorkflow, Batch{Pass: "brief", Shards: 6, Window: 2})
+		s.await(t, run, func(p Progress) bool { return p.Running == 2 })
+		s.signal(t, run, PauseSignal)
+		p := s.await(t, run, func(p Progress) bool { return p.Paused && p.Running == 0 })
+		want(t, "begun", p.Begun < 6, true)
+		s.signal(t, run, ResumeSignal)
+		want(t, "end", s.end(t, run), BatchEnd{Sum: all, Ended: 6})
+		s.record(t, "batch-paused", run, run.GetRunID())
+	})
+	t.Run("drained", func(t *testing.T) {
+		t.Parallel()
+		run := s.start(t, "drained", BatchWorkflow, Batch{Pass: "brief", Shards: 6, Window: 2})
+		s.await(t, run, func(p Progress) bool { return p.Running == 2 })
+		s.signal(t, run, DrainSignal)
+		end := s.end(t, run)
+		want(t, "end", end, BatchEnd{Sum: Sum{Items: end.Ended, Succeeded: end.Ended}, Ended: end.Ended, Stopped: Stop{Why: StoppedInterrupted}})
+		want(t, "some are left", end.Ended < 6, true)
+		s.record(t, "batch-drained", run, run.GetRunID())
+	})
+	t.Run("stopped", func(t *testing.T) {
+		t.Parallel()
+		run := s.start(t, "stopped", BatchWorkflow, Batch{Pass: "stopped", Shards: 6, Window: 1})
+		want(t, "end", s.end(t, run), BatchEnd{Sum: Sum{Items: 2, Succeeded: 2}, Ended: 2, Stopped: Stop{Why: "budget", Reason: "$2.00"}})
+		s.record(t, "batch-stopped", run, run.GetRunID())
+	})
+	t.Run("refused", func(t *testing.T) {
+		t.Parallel()
+		run := s.start(t, "refused", BatchWorkflow, Batch{Pass: "refused", Shards: 6, Window: 1})
+		want(t, "end", s.end(t, run), BatchEnd{Sum: Sum{Items: 1, Succeeded: 1}, Ended: 1, Stopped: Stop{Why: StoppedBroken, Cause: "shard 2 of 6: no variable KEY"}})
+		s.record(t, "batch-refused", run, run.GetRunID())
+	})
+	for name, cancel := range map[string]func(*testing.T, client.WorkflowRun){
+		"cancelled": func(t *testing.T, run client.WorkflowRun) {
+			want(t, "error", s.CancelWorkflow(t.Context(), run.GetID(), ""), nil)
+		},
+		"cancelled-by-signal": func(t *testing.T, run client.WorkflowRun) { s.signal(t, run, CancelSignal) },
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			run := s.start(t, name, BatchWorkflow, Batch{Pass: name, Shards: 6, Window: 2})
+			for range 2 { // one that no worker has taken yet would have nothing to clean up
+				<-s.hands.begun[name]
+			}
+			cancel(t, run)
+			if err := run.Get(t.Context(), nil); !temporal.IsCanceledError(err) {
+				t.Errorf("it ends with %v", err)
+			}
+			// Not before its shards, which took their time to clean up.
+			want(t, "cleaned up", s.hands.cleaned[name].Load(), int64(2))
+			s.record(t, "batch-"+name, run, run.GetRunID())
+		})
+	}
+	t.Run("no worker", func(t *testing.T) {
+		t.Parallel()
+		run := s.startOn(t, "later", "no-worker", BatchWorkflow, Batch{Pass: "quick", Shards: 6, Window: 2})
+		for _, signal := range []string{PauseSignal, ResumeSignal, PauseSignal} {
+			s.signal(t, run, signal)
+		}
+		s.work(t, "later")
+		want(t, "progress", s.await(t, run, func(Progress) bool { return true }), Progress{Shards: 6, Paused: true})
+		s.signal(t, run, ResumeSignal)
+		want(t, "end", s.end(t, run), BatchEnd{Sum: all, Ended: 6})
+		s.record(t, "batch-no-worker", run, run.GetRunID())
+	})
+	t.Run("single", func(t *testing.T) {
+		t.Parallel()
+		run := s.start(t, "single", RunWorkflow, Run{Key: "runs/single"})
+		var end RunEnd
+		want(t, "error", run.Get(t.Context(), &end), nil)
+		want(t, "end", end, RunEnd{State: "succeeded"})
+		s.record(t, "run", run, run.GetRunID())
+	})
+	t.Run("single refused", func(t *testing.T) {
+		t.Parallel()
+		run := s.start(t, "single-refused", RunWorkflow, Run{Key: "runs/refused"})
+		failure, ok := errors.AsType[*temporal.ApplicationError](run.Get(t.Context(), nil))
+		want(t, "failed", ok, true)
+		want(t, "failure", []any{failure.Message(), failure.Type()}, []any{"no variable KEY", RefusedError})
+		s.record(t, "run-refused", run, run.GetRunID())
+	})
+	t.Run("single cancelled", func(t *testing.T) {
+		t.Parallel()
+		run := s.start(t, "single-cancelled", RunWorkflow, Run{Key: "runs/cancelled"})
+		<-s.hands.runBegun
+		want(t, "error", s.CancelWorkflow(t.Context(), run.GetID(), ""), nil)
+		var end RunEnd
+		want(t, "error", run.Get(t.Context(), &end), nil)
+		want(t, "end", end, RunEnd{State: "cancelled"})
+		s.record(t, "run-cancelled", run, run.GetRunID())
+	})
+}
+
+// server is a real one, with a worker, on loopback.
+type server struct {
+	client.Client
+	hands *hands
+}
+
+func startServer(t *testing.T) *server {
+	t.Helper()
+	path := os.Getenv("TEMPORAL")
+	if path == "" {
+		t.Fatal("TEMPORAL is not set: run this with make integration")
+	}
+	// A history must not name this machine, as the queues of cached workflows do. And so
+	// each task is a replay.
+	worker.SetStickyWorkflowCacheSize(0)
+	silent := log.NewStructuredLogger(slog.New(slog.DiscardHandler))
+	dev, err := testsuite.StartDevServer(t.Context(), testsuite.DevServerOptions{
+		ExistingPath: path, LogLevel: "error", Stdout: os.Stderr, Stderr: os.Stderr,
+		ClientOptions: &client.Options{Identity: "test", Logger: silent},
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	s := &server{Client: dev.Client(), hands: &hands{
+		begun:    map[string]chan int{"cancelled": make(chan int, 2), "cancelled-by-signal": make(chan int, 2)},
+		cleaned:  map[string]*atomic.Int64{"cancelled": {}, "cancelled-by-signal": {}},
+		runBegun: make(chan struct{}),
+	}}
+	t.Cleanup(func() {
+		if err := dev.Stop(); err != nil {
+			t.Error(err)
+		}
+	})
+	s.work(t, "now")
+	return s
+}
+
+// work puts a worker to a queue.
+func (s *server) work(t *testing.T, queue string) {
+	t.Helper()
+	w := worker.New(s.Client, queue, worker.Options{
+		Identity: "test", MaxHeartbeatThrottleInterval: 50 * time.Millisecond, WorkerStopTimeout: 10 * time.Second,
+	})
+	Register(w)
+	w.RegisterActivityWithOptions(s.hands.shard, activity.RegisterOptions{Name: ShardActivity})
+	w.RegisterActivityWithOptions(s.hands.run, activity.RegisterOptions{Name: RunActivity})
+	if err := w.Start(); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(w.Stop)
+}
+
+func (s *server) start(t *testing.T, id, workflow string, in any) client.WorkflowRun {
+	t.Helper()
+	return s.startOn(t, "now", id, workflow, in)
+}
+
+func (s *server) startOn(t *testing.T, queue, id, workflow string, in any) client.WorkflowRun {
+	t.Helper()
+	run, err := s.ExecuteWorkflow(t.Context(), client.StartWorkflowOptions{ID: id, TaskQueue: queue}, workflow, in)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return run
+}
+
+func (s *server) end(t *testing.T, run client.WorkflowRun) (end BatchEnd) {
+	t.Helper()
+	want(t, "error", run.Get(t.Context(), &end), nil)
+	return end
+}
+
+func (s *server) signal(t *testing.T, run client.WorkflowRun, signal string) {
+	t.Helper()
+	want(t, "error", s.SignalWorkflow(t.Context(), run.GetID(), "", signal, nil), nil)
+}
+
+// await asks for progress until it is as is waited for.
+func (s *server) await(t *testing.T, run client.WorkflowRun, is func(Progress) bool) (p Progress) {
+	t.Helper()
+	for {
+		answer, err := s.QueryWorkflow(t.Context(), run.GetID(), "", ProgressQuery)
+		if err != nil {
+			t.Fatal(err)
+		}
+		p = Progress{}
+		if err := answer.Get(&p); err != nil {
+			t.Fatal(err)
+		}
+		if is(p) {
+			return p
+		}
+		select {
+		case <-t.Context().Done():
+			t.Fatalf("it has only come to %+v", p)
+		case <-time.After(20 * time.Millisecond):
+		}
+	}
+}
+
+func (s *server) record(t *testing.T, name string, run client.WorkflowRun, runID string) {
+	t.Helper()
+	if !*updateHistories || t.Failed() {
+		return
+	}
+	recorded := &history.History{}
+	events := s.GetWorkflowHistory(t.Context(), run.GetID(), runID, false, enums.HISTORY_EVENT_FILTER_TYPE_ALL_EVENT)
+	for events.HasNext() {
+		event, err := events.Next()
+		if err != nil {
+			t.Fatal(err)
+		}
+		recorded.Events = append(recorded.Events, event)
+	}
+	text, err := temporalproto.CustomJSONMarshalOptions{}.Marshal(recorded)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var lines bytes.Buffer // the other's indentation differs from time to time, on purpose
+	if err := json.Indent(&lines, text, "", " "); err != nil {
+		t.Fatal(err)
+	}
+	lines.WriteByte('\n')
+	if err := os.MkdirAll(histories, 0o755); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(filepath.Join(histories, name+".json"), lines.Bytes(), 0o644); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// hands do the work of shards and runs: what the pass, or the key, says.
+type hands struct {
+	begun    map[string]chan int      // shards that are to be cancelled, by pass
+	cleaned  map[string]*atomic.Int64 // those that were
+	runBegun chan struct{}
+}
+
+func (h *hands) shard(ctx context.Context, in Shard) (ShardEnd, error) {
+	end := ShardEnd{Sum: Sum{Items: 1, Succeeded: 1}}
+	first := activity.GetInfo(ctx).Attempt == 1
+	switch in.Pass {
+	case "retries":
+		switch {
+		case in.Number == 2 && first:
+			return ShardEnd{}, errors.New("store: connection refused")
+		case in.Number == 4 && first: // as on a machine that is gone
+			time.Sleep(heartbeatTimeout + time.Second)
+		}
+	case "brief":
+		return end, lie(ctx, 200*time.Millisecond)
+	case "stopped":
+		if in.Number == 2 {
+			end.Stop = Stop{Why: "budget", Reason: "$2.00"}
+		}
+	case "refused":
+		if in.Number == 2 {
+			return ShardEnd{}, temporal.NewNonRetryableApplicationError("no variable KEY", RefusedError, nil)
+		}
+	case "cancelled", "cancelled-by-signal":
+		h.begun[in.Pass] <- in.Number
+		err := lie(ctx, time.Minute)
+		time.Sleep(300 * time.Millisecond)
+		h.cleaned[in.Pass].Add(1)
+		return ShardEnd{}, err
+	}
+	return end, nil
+}
+
+func (h *hands) run(ctx context.Context, in Run) (RunEnd, error) {
+	switch in.Key {
+	case "runs/refused":
+		return RunEnd{}, temporal.NewNonRetryableApplicationError("no variable KEY", RefusedError, nil)
+	case "runs/cancelled":
+		close(h.runBegun)
+		_ = lie(ctx, time.Minute) // a cancellation is an end like others
+		return RunEnd{State: "cancelled"}, nil
+	}
+	return RunEnd{State: "succeeded"}, nil
+}
+
+// lie gives signs of life for that long, or until it is cancelled.
+func lie(ctx context.Context, d time.Duration) error {
+	end := time.After(d)
+	for {
+		activity.RecordHeartbeat(ctx, ShardProgress{})
+		select {
+		case <-ctx.Done():
+			return ctx.Err()
+		case <-end:
+			return nil
+		case <-time.After(50 * time.Millisecond):
+		}
+	}
+}

@@ -1,0 +1,140 @@
+// Package flow is the workflow code of the Temporal backend: a Batch windows shards
+// and sums up what they come to, a Run is one run of a pipeline. Temporal executes
+// this code again from its history, so that it must decide the same every time: it
+// reads no clock, ranges over no map, calls nothing outside, and everything that does
+// is an activity. Payloads are references into the store; inputs and outputs of
+// pipelines are never among them.
+package flow
+
+import (
+	"slices"
+	"time"
+)
+
+// Names of what is registered, asked and signalled.
+const (
+	BatchWorkflow = "nightshift.batch"
+	RunWorkflow   = "nightshift.run"
+
+	// Activities give a heartbeat within 20 seconds, or are tried again.
+	ShardActivity = "nightshift.shard"
+	RunActivity   = "nightshift.run.work"
+
+	ProgressQuery = "progress" // of a Batch: Progress
+
+	PauseSignal  = "pause"  // no shard is begun until resume; those under way go on
+	ResumeSignal = "resume" // goes on after pause
+	DrainSignal  = "drain"  // no shard is begun any more; the batch ends with those under way
+	CancelSignal = "cancel" // as a cancellation of the workflow: runs under way are terminated
+
+	// RefusedError is the type of errors of activities that no other try can mend: a
+	// worker without a variable that the batch file needs, say.
+	RefusedError = "refused"
+)
+
+// Reasons why a batch stopped, beside those of package runner that shards tell.
+const (
+	StoppedInterrupted = "interrupted" // by a signal
+	StoppedBroken      = "broken"      // a shard failed for good
+)
+
+// Batch is what a batch workflow is started with and, in later runs of it, how far
+// the earlier ones have come.
+type Batch struct {
+	Store  string // URL of the store, as the client knows it
+	Pass   string // key of the pass in the store
+	Shards int    // numbered from 1
+	Window int    // shards under way at once
+	Items  int    // of all shards
+
+	ShardTimeout time.Duration // of one try of a shard; 0: it does not matter how long
+	RunShards    int           // shards begun in one run of the workflow, which is then continued as new; 0: as many as the server suggests
+
+	Next    int  // the shard to begin next; 0: 1
+	Ended   int  // shards
+	Sum     Sum  // of these
+	Paused  bool // by a signal
+	Stopped Stop // why no more shards are begun
+}
+
+// Sum is what results add up to, as far as it matters to other shards.
+type Sum struct {
+	Items        int
+	Succeeded    int
+	NanoUSD      int64 // billionths of a dollar
+	InputTokens  int64
+	OutputTokens int64
+	Unpriced     int // items whose cost is not known
+}
+
+// Add adds up two sums.
+func (s Sum) Add(more Sum) Sum {
+	return Sum{
+		s.Items + more.Items, s.Succeeded + more.Succeeded, s.NanoUSD + more.NanoUSD,
+		s.InputTokens + more.InputTokens, s.OutputTokens + more.OutputTokens, s.Unpriced + more.Unpriced,
+	}
+}
+
+// Stop is why a batch begins no more shards. The zero Stop: it has not stopped.
+type Stop struct {
+	Why    string // a runner.StopReason; "": it has not stopped
+	Reason string // which limit was reached
+	Cause  string // the error with which all runs, or a shard, failed
+}
+
+// Shard is what a shard activity is started with.
+type Shard struct {
+	Store  string
+	Pass   string
+	Number int // from 1
+	Window int // shards that are under way at once, of which it is one
+	Before Sum // of the shards that had ended when it was begun
+}
+
+// ShardEnd is what a shard came to.
+type ShardEnd struct {
+	Sum  Sum
+	Stop Stop // it has items left for that reason
+}
+
+// Progress is how far a batch is: shards from 1 to Begun have ended, but for those of
+// Open. So it stays small also where one shard takes as long as all others together.
+type Progress struct {
+	Shards  int
+	Begun   int
+	Open    []int // ascending, at most Window: under way, or failed for good
+	Running int   // shards under way
+	Sum     Sum
+	Paused  bool
+	Stopped Stop
+}
+
+// Ended says whether a shard has ended, so that all its results are in the store.
+func (p Progress) Ended(shard int) bool {
+	return shard <= p.Begun && !slices.Contains(p.Open, shard)
+}
+
+// BatchEnd is what a batch came to.
+type BatchEnd struct {
+	Sum     Sum
+	Ended   int // shards
+	Stopped Stop
+}
+
+// Run is what a run workflow, and its activity, is started with.
+type Run struct {
+	Store   string
+	Key     string        // of the run in the store
+	Timeout time.Duration // of one try: more than the run itself may take; 0: it does not matter how long
+}
+
+// RunEnd is what a run came to; the rest of it is in the store.
+type RunEnd struct {
+	State string // a runner.State
+}
+
+// ShardProgress is what a shard's heartbeats carry.
+type ShardProgress struct {
+	Items     int // that have ended
+	Succeeded int
+}

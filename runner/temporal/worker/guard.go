@@ -1,0 +1,96 @@
+package worker
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"runtime/debug"
+
+	"nightshift/runner"
+	"nightshift/spec"
+)
+
+// guard is a backend whose panics end an activity, and not the worker with all others.
+// It resumes and streams if the backend does.
+type guard struct {
+	runner.Backend
+	runner.Waiter
+	heart *heart
+	file  *spec.File
+}
+
+// guarded guards the backend of a file for one activity.
+func (h *heart) guarded(f *openFile) (*guard, error) {
+	waiter, ok := f.Backend.(runner.Waiter)
+	if !ok {
+		return nil, h.refuse(f.file, errors.New("its backend does not tell when runs end"))
+	}
+	return &guard{f.Backend, waiter, h, f.file}, nil
+}
+
+// panicked is a panic of a backend.
+type panicked struct{ text string }
+
+func (p *panicked) Error() string { return "panic: " + p.text }
+
+// panicked makes an error of a panic, and logs where it was. Secrets of the file, which
+// may be nil, are hidden.
+func (w *work) panicked(file *spec.File, value any) error {
+	err := &panicked{fmt.Sprint(value)}
+	err.text = hidden(file, errors.New(err.text))
+	w.Log.Error("a backend panicked", "panic", err.text, "stack", string(debug.Stack()))
+	return err
+}
+
+// catch ends the work of the activity where there is a panic, before anybody takes its
+// error for that of an item.
+func (g *guard) catch(err *error) {
+	if p := recover(); p != nil {
+		*err = g.heart.panicked(g.file, p)
+		g.heart.cancel(*err)
+	}
+}
+
+// Start is that of the backend.
+func (g *guard) Start(ctx context.Context, id string, in runner.Inputs, o runner.StartOptions) (h runner.Handle, err error) {
+	defer g.catch(&err)
+	return g.Backend.Start(ctx, id, in, o)
+}
+
+// Status is that of the backend.
+func (g *guard) Status(ctx context.Context, h runner.Handle) (s runner.Status, err error) {
+	defer g.catch(&err)
+	return g.Backend.Status(ctx, h)
+}
+
+// Terminate is that of the backend.
+func (g *guard) Terminate(ctx context.Context, h runner.Handle) (err error) {
+	defer g.catch(&err)
+	return g.Backend.Terminate(ctx, h)
+}
+
+// Wait is that of the backend.
+func (g *guard) Wait(ctx context.Context, h runner.Handle) (s runner.Status, err error) {
+	defer g.catch(&err)
+	return g.Waiter.Wait(ctx, h)
+}
+
+// Resume is that of the backend.
+func (g *guard) Resume(ctx context.Context, h runner.Handle) (err error) {
+	defer g.catch(&err)
+	resumer, ok := g.Backend.(runner.Resumer)
+	if !ok {
+		return errors.New("the backend cannot resume the run")
+	}
+	return resumer.Resume(ctx, h)
+}
+
+// Stream is that of the backend.
+func (g *guard) Stream(ctx context.Context, id string, in runner.Inputs, o runner.StartOptions, chunk func(runner.Chunk)) (h runner.Handle, s runner.Status, err error) {
+	defer g.catch(&err)
+	streamer, ok := g.Backend.(runner.Streamer)
+	if !ok {
+		return h, s, errors.New("the backend cannot stream")
+	}
+	return streamer.Stream(ctx, id, in, o, chunk)
+}

@@ -1,0 +1,146 @@
+package worker
+
+import (
+	"context"
+	"errors"
+	"sync/atomic"
+	"time"
+
+	"go.temporal.io/api/serviceerror"
+	"go.temporal.io/sdk/activity"
+	"go.temporal.io/sdk/temporal"
+
+	"nightshift/runner"
+	"nightshift/runner/temporal/flow"
+)
+
+// beatWithin bounds one sign of life, so that the next is not late.
+const beatWithin = 3 * time.Second
+
+// heart tells the server that an activity is alive, and hears whether it is to go on.
+// The heartbeats of the SDK would end the activity where one call takes longer than a
+// second: a server that is started again would cost all runs under way.
+type heart struct {
+	*work
+	context.Context // of the work of the activity; its cause says why it is done
+	cancel          context.CancelCauseFunc
+
+	activity  context.Context
+	info      activity.Info // hides work's
+	drain     chan struct{} // closed: nothing more is to be started
+	end       context.CancelFunc
+	ended     chan struct{}
+	items     atomic.Int64
+	succeeded atomic.Int64
+
+	// Of the goroutine that beats.
+	heard time.Time // when the server answered last
+	home  bool      // drain is closed
+}
+
+// Causes of the end of the work of an activity, beside what the SDK gives.
+var (
+	errCancelled = errors.New("it was cancelled")
+	errGone      = errors.New("its workflow has ended, or another worker has it")
+	errStops     = errors.New("the worker stops")
+)
+
+// beats begins the signs of life of an activity. They are to be stopped.
+func (w *work) beats(ctx context.Context) *heart {
+	h := &heart{
+		work: w, activity: ctx, info: w.info(ctx),
+		drain: make(chan struct{}), ended: make(chan struct{}), heard: time.Now(),
+	}
+	h.Context, h.cancel = context.WithCancelCause(ctx)
+	beating, end := context.WithCancel(context.WithoutCancel(ctx))
+	h.end = end
+	go h.keepBeating(beating)
+	return h
+}
+
+// stop ends the signs of life.
+func (h *heart) stop() {
+	h.end()
+	<-h.ended
+	h.cancel(nil)
+}
+
+// keepBeating gives signs of life until ctx is done.
+func (h *heart) keepBeating(ctx context.Context) {
+	defer close(h.ended)
+	ticker := time.NewTicker(beatEvery)
+	defer ticker.Stop()
+	draining, stops := h.draining, h.ctx.Done()
+	for {
+		select {
+		case <-ticker.C:
+			h.once(ctx)
+		case <-draining:
+			draining = nil
+			h.goHome()
+		case <-stops:
+			stops = nil
+			h.cancel(errStops)
+		case <-ctx.Done():
+			return
+		}
+	}
+}
+
+// once gives one sign of life. Where the server does not answer for as long as it waits
+// itself, nothing more is started: it may give the activity to another worker. What is
+// under way is paid for, and goes on.
+func (h *heart) once(ctx context.Context) {
+	ctx, cancel := context.WithTimeout(ctx, beatWithin)
+	defer cancel()
+	err := h.beat(ctx, h.info.TaskToken, flow.ShardProgress{Items: int(h.items.Load()), Succeeded: int(h.succeeded.Load())})
+	switch {
+	case err == nil:
+		h.heard = time.Now()
+	case temporal.IsCanceledError(err):
+		activity.RecordHeartbeat(h.activity) // so that the SDK, too, hears of it, and answers accordingly
+		h.cancel(errCancelled)
+	case isGone(err):
+		h.cancel(errGone)
+	case errors.Is(err, activity.ErrActivityPaused), errors.Is(err, activity.ErrActivityReset):
+		h.goHome()
+	case !h.home && h.info.HeartbeatTimeout > 0 && time.Since(h.heard) >= h.info.HeartbeatTimeout:
+		h.Log.Warn("nothing more is started of what is under way, as the Temporal server does not answer", "workflow", h.info.WorkflowExecution.ID, "activity", h.info.ActivityID, "error", err)
+		h.goHome()
+	}
+}
+
+// goHome lets nothing more be started.
+func (h *heart) goHome() {
+	if !h.home {
+		h.home = true
+		close(h.drain)
+	}
+}
+
+// drains tells whether nothing more is to be started.
+func (h *heart) drains() bool {
+	select {
+	case <-h.drain:
+		return true
+	default:
+		return false
+	}
+}
+
+// isGone tells of the answer to a sign of life whether nobody waits for the activity.
+func isGone(err error) bool {
+	_, notFound := errors.AsType[*serviceerror.NotFound](err)
+	return notFound || isNamespaceGone(err)
+}
+
+// Handle counts what has ended.
+func (h *heart) Handle(e runner.Event) {
+	if e.Kind != runner.Finished {
+		return
+	}
+	h.items.Add(1)
+	if e.Result.Status == runner.Succeeded {
+		h.succeeded.Add(1)
+	}
+}

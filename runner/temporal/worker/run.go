@@ -1,0 +1,166 @@
+package worker
+
+import (
+	"context"
+	"errors"
+	"io/fs"
+	"slices"
+
+	"go.temporal.io/sdk/temporal"
+
+	"nightshift/runner"
+	"nightshift/runner/temporal/flow"
+	"nightshift/runner/temporal/store"
+	"nightshift/spec"
+)
+
+// run is the activity of one run outside of a batch. What it comes to is in the store
+// when it ends, also where it was cancelled.
+func (w *work) run(ctx context.Context, in flow.Run) (flow.RunEnd, error) {
+	if w.stops() {
+		return flow.RunEnd{}, w.givenBack()
+	}
+	h := w.beats(ctx)
+	defer h.stop()
+	s, release, err := w.store(h, in.Store)
+	if err != nil {
+		return flow.RunEnd{}, h.failed(nil, err)
+	}
+	defer release()
+	if h.info.Attempt > 1 {
+		end, err := s.RunEnd(h, in.Key)
+		if err == nil { // and the server was not told
+			return flow.RunEnd{State: string(end.State)}, nil
+		}
+		if !errors.Is(err, fs.ErrNotExist) {
+			return flow.RunEnd{}, h.failed(nil, err)
+		}
+	}
+	start, err := s.Run(h, in.Key)
+	if err != nil {
+		return flow.RunEnd{}, h.failed(nil, err)
+	}
+	f, release, err := w.runFile(h, s, in, start)
+	if err != nil {
+		return flow.RunEnd{}, h.failed(nil, err)
+	}
+	defer release()
+	end, err := w.runOne(h, f, start)
+	if err == nil {
+		within, cancel := context.WithTimeout(context.WithoutCancel(h), writeWithin)
+		defer cancel()
+		err = s.PutRunEnd(within, in.Key, end)
+		if err == nil {
+			return flow.RunEnd{State: string(end.State)}, nil
+		}
+	}
+	return flow.RunEnd{}, h.failed(f.file, err)
+}
+
+// runFile gives the batch file of a run. Runs of one file share it, but for those that
+// bring files along.
+func (w *work) runFile(ctx context.Context, s *store.Store, in flow.Run, start *store.Run) (*openFile, func(), error) {
+	key, files := s.String()+" "+start.Bundle, func(path string) ([]byte, error) {
+		return nil, &fs.PathError{Op: "open", Path: path, Err: fs.ErrNotExist}
+	}
+	if bringsFiles(start.Inputs) || bringsFiles(start.Options.NodeInputOverrides) {
+		key = s.String() + " " + in.Key
+		files = func(path string) ([]byte, error) { return w.fileOf(s, in.Key, path) }
+	}
+	return w.files.use(ctx, key, func() (*openFile, error) {
+		ctx, cancel := context.WithTimeout(w.ctx, openWithin)
+		defer cancel()
+		f, err := w.open(ctx, s, start.Bundle, files)
+		if err != nil {
+			return nil, err
+		}
+		if err := w.check(f, &spec.Batch{}, start.Pipeline); err != nil {
+			w.closeFile(f)
+			return nil, err
+		}
+		return f, nil
+	})
+}
+
+// bringsFiles tells whether a value names a file.
+func bringsFiles(v any) bool {
+	if _, named, _ := spec.NamedFile(v); named {
+		return true
+	}
+	switch v := v.(type) {
+	case map[string]any:
+		for _, member := range v {
+			if bringsFiles(member) {
+				return true
+			}
+		}
+	case []any:
+		return slices.ContainsFunc(v, bringsFiles)
+	}
+	return false
+}
+
+// runOne runs a pipeline once. An error says that the run is to be tried again.
+func (w *work) runOne(h *heart, f *openFile, start *store.Run) (*store.RunEnd, error) {
+	backend, err := h.guarded(f)
+	if err != nil {
+		return nil, err
+	}
+	one := &runner.Single{
+		PipelineID: f.pipelineID, Inputs: start.Inputs, Options: start.Options,
+		Timeout: start.Timeout, Retry: f.file.Run.Retry, Drain: h.drain,
+	}
+	handle, status, err := runner.Stream(h, one, backend, func(runner.Chunk) {})
+	switch cause := context.Cause(h); {
+	case cause != nil && !errors.Is(cause, errCancelled) && !temporal.IsCanceledError(cause):
+		return nil, cause
+	case cause != nil && !status.State.Ended():
+		status = runner.Status{State: runner.Cancelled, Usage: status.Usage}
+	case err != nil && h.drains() && !status.State.Ended():
+		_ = backend.Terminate(context.WithoutCancel(h), handle) // it waits for its time, which is another worker's now
+		return nil, errGivenBack
+	case err != nil:
+		status = runner.Status{State: runner.Failed, Err: err, Usage: status.Usage}
+	}
+	redact := f.file.Redactor
+	end := &store.RunEnd{State: status.State, Outputs: redact.Map(status.Outputs), Usage: status.Usage, TaskID: handle.TaskID}
+	if status.State != runner.Succeeded {
+		end.Error, end.NodeType = describe(&status)
+		end.Error.Message = redact.Message(end.Error.Message)
+	}
+	return end, nil
+}
+
+// describe says why a run did not succeed, and the type of the node that is to blame.
+func describe(s *runner.Status) (info *runner.ErrorInfo, nodeType string) {
+	info = &runner.ErrorInfo{Class: "run_failed", Message: "the backend gave no reason"}
+	switch s.State {
+	case runner.Cancelled:
+		info.Class, info.Message = "cancelled", "the run was cancelled"
+	case runner.TimedOut:
+		info.Class = "timed_out"
+	}
+	if s.Err == nil {
+		return info, ""
+	}
+	info.Message = s.Err.Error()
+	if own, ok := errors.AsType[interface {
+		error
+		Class() string
+	}](s.Err); ok {
+		info.Class = own.Class()
+	}
+	if api, ok := errors.AsType[*runner.APIError](s.Err); ok {
+		info.Class, info.StatusCode = api.ClassOr(info.Class), api.StatusCode
+	} else if _, ok := errors.AsType[*runner.ConnectionError](s.Err); ok {
+		info.Class = "connection"
+	} else if _, ok := errors.AsType[*runner.HeldBack](s.Err); ok {
+		info.Class = "rate_limited"
+	} else if _, ok := errors.AsType[*runner.InputError](s.Err); ok {
+		info.Class = spec.InvalidInput
+	}
+	if node, ok := errors.AsType[*runner.RunError](s.Err); ok {
+		info.Node, nodeType = node.Node, node.Type
+	}
+	return info, nodeType
+}

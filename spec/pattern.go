@@ -1,0 +1,12 @@
+package spec
+
+import (
+	"regexp"
+	"sync"
+)
+
+// pattern gives a regular expression that is compiled when it is first needed: a command
+// that prints a line and ends is not to wait for all that others match.
+func pattern(text string) func() *regexp.Regexp {
+	return sync.OnceValue(func() *regexp.Regexp { return regexp.MustCompile(text) })
+}
