@@ -74,6 +74,7 @@ type distribution struct {
 	past    joiner // nil: nothing is kept
 	end     PassEnd
 	last    chan struct{} // closed when the result that was sent off last is written
+	going   int           // passes that are left going
 	drained bool
 	joining bool // what is followed was handed over by an earlier invocation
 }
@@ -83,9 +84,10 @@ func (d *distribution) all(ctx context.Context, recorder Recorder, sinks []Sink)
 	defer cancel(nil)
 	d.cancel, d.count.counts = cancel, map[State]int{}
 	d.stream = newStream(recorder, d.Redactor, append([]Sink{&d.count, d}, sinks...), func(err error) { cancel(&unwritten{err}) })
-	d.emit(Event{Kind: Planned, Plan: d.Plan})
+	planned := *d.Plan // which changes with what is joined
+	d.emit(Event{Kind: Planned, Plan: &planned})
 	err := d.passes(ctx)
-	outcome := Outcome{Counts: d.count.counts, Detached: int(d.detached.Load()), Left: d.left.Load()}
+	outcome := Outcome{Counts: d.count.counts, Passes: d.going, Left: d.left.Load()}
 	switch end := d.end; {
 	case !outcome.Left:
 	case d.unnoted.Load() != nil:
@@ -119,7 +121,7 @@ func (d *distribution) passes(ctx context.Context) error {
 	}
 	if d.HandOnly && len(open) > 0 {
 		d.left.Store(true)
-		d.detached.Add(int64(len(open)))
+		d.going = len(open)
 		return nil
 	}
 	for _, b := range open {
@@ -139,7 +141,7 @@ func (d *distribution) passes(ctx context.Context) error {
 	}
 	if d.HandOnly {
 		d.left.Store(true)
-		d.detached.Add(1)
+		d.going++
 		return d.backend.Begin(ctx, begun.Handle)
 	}
 	return d.follow(ctx, begun)
@@ -256,7 +258,7 @@ func (d *distribution) follow(ctx context.Context, b Begun) error {
 	}
 	if err != nil {
 		d.left.Store(true)
-		d.detached.Add(1)
+		d.going++
 		return err
 	}
 	if d.end.Left {
@@ -283,17 +285,20 @@ func (d *distribution) interrupted(ctx context.Context, b Begun) error {
 	d.left.Store(true)
 	cause := context.Cause(ctx)
 	if _, failed := errors.AsType[*unwritten](cause); failed || errors.Is(cause, ErrDetach) {
-		d.detached.Add(1)
+		d.going++
 		return ctx.Err()
 	}
 	within, release := context.WithTimeout(context.WithoutCancel(ctx), endWithin)
 	defer release()
 	err := d.backend.Terminate(within, b.Handle)
+	if _, never := errors.AsType[*NotFoundError](err); never {
+		return ctx.Err() // it is not going, and the next invocation begins it
+	}
 	if err == nil {
 		d.end, err = d.backend.Follow(within, b.Handle, d.write)
 	}
 	if err != nil {
-		d.detached.Add(1)
+		d.going++
 		return fmt.Errorf("the runs of %s may go on: %w", b.Handle.TaskID, err)
 	}
 	return nil

@@ -59,7 +59,7 @@ func distribute(t testing.TB, o GenerationOptions, f *field, rows string, change
 		t.Fatal(closeErr)
 	}
 	if detach {
-		want(t, "detached", outcome.Detached, 1)
+		want(t, "passes that go on", outcome.Passes, 1)
 		want(t, "stopped", outcome.Stopped, Interrupted)
 	}
 	return outcome, err
@@ -131,12 +131,12 @@ func TestDistributeInParts(t *testing.T) {
 	o, f := nightly(t), newField()
 	outcome, err := distribute(t, o, f, "a b", func(p *Plan) { p.HandOnly = true })
 	want(t, "error", err, nil)
-	want(t, "detached", outcome.Detached, 1)
+	want(t, "passes that go on", outcome.Passes, 1)
 	want(t, "stopped", outcome.Stopped, NotStopped)
 	want(t, "lines", rowsIn(t, o.Path), "")
 	outcome, err = distribute(t, o, f, "a b", func(p *Plan) { p.HandOnly = true })
 	want(t, "error", err, nil)
-	want(t, "detached again", outcome.Detached, 1)
+	want(t, "still", outcome.Passes, 1)
 	want(t, "passes", len(f.passes), 1)
 	outcome, err = distribute(t, o, f, "a b c", func(p *Plan) { p.FollowOnly = true })
 	want(t, "error", err, nil)
@@ -146,6 +146,24 @@ func TestDistributeInParts(t *testing.T) {
 	outcome, err = distribute(t, o, f, "a b", func(p *Plan) { p.FollowOnly = true })
 	want(t, "error", err, nil)
 	want(t, "left", outcome.Left, false)
+}
+
+// TestDistributeWhatWasRunAgain: results of items that failed before, and were handed over
+// again, take the place of the earlier ones, whoever follows.
+func TestDistributeWhatWasRunAgain(t *testing.T) {
+	o, f := nightly(t), newField()
+	_, err := distribute(t, o, f, "a b!x c!y", nil)
+	want(t, "error", err, nil)
+	o.RetryFailed = true
+	_, err = distribute(t, o, f, "a b c!z", func(p *Plan) { p.HandOnly = true })
+	want(t, "error", err, nil)
+	o.RetryFailed = false
+	_, err = distribute(t, o, f, "a b c d", nil)
+	want(t, "error", err, nil)
+	want(t, "handed", f.idsHanded(), "a b c b c d")
+	want(t, "before the last pass", f.passes["pass-3"].plan.Before.Items, 3)
+	want(t, "failed before the last pass", f.passes["pass-3"].plan.Before.NotSucceeded(), 1)
+	want(t, "lines", rowsIn(t, o.Path), "a d b*2 c!z*2")
 }
 
 // TestDistributeDrains: a pass is told to start nothing more, its results are written, and
@@ -164,7 +182,7 @@ func TestDistributeDrains(t *testing.T) {
 	outcome, err := distribute(t, o, f, "a b c", func(p *Plan) { p.Drain = drain })
 	want(t, "error", err, nil)
 	want(t, "stopped", outcome.Stopped, Interrupted)
-	want(t, "detached", outcome.Detached, 0)
+	want(t, "passes that go on", outcome.Passes, 0)
 	want(t, "lines", rowsIn(t, o.Path), "a")
 	f.goes = -1
 	_, err = distribute(t, o, f, "a b c", nil)

@@ -120,12 +120,17 @@ func (e *endedItems) look(id, digest string) endedItem {
 		e.met++
 	}
 	switch {
-	case s.digest&^marks != e.hashDigest(digest):
+	case !s.isOf(e, digest):
 		found.standing = itemEdited
 	case s.digest&markAgain != 0:
 		found.standing = itemAgain
 	}
 	return found
+}
+
+// isOf tells whether the slot is of these inputs.
+func (s *endedSlot) isOf(e *endedItems, digest string) bool {
+	return s.digest&^marks == e.hashDigest(digest)
 }
 
 // entry is the slot of an item; nil if it has none.

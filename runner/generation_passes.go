@@ -12,12 +12,14 @@ func (g *Generation) Passes() []Begun {
 	return passes
 }
 
-// Has tells whether there is a result of an item with these inputs that stays.
+// Has tells whether there is a result of an item with these inputs that stays. Those
+// that did not succeed do not: it may have been run again since, and a line that is
+// written once more takes its own place.
 func (g *Generation) Has(id, digest string) bool {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	s := g.ended.entry(id)
-	return s != nil && s.digest&^marks == g.ended.hashDigest(digest) && s.digest&markAgain == 0
+	return s != nil && s.digest&(markAgain|markFailed) == 0 && s.isOf(g.ended, digest)
 }
 
 // Joined takes it in that a result was written which an earlier invocation has asked
@@ -25,6 +27,9 @@ func (g *Generation) Has(id, digest string) bool {
 func (g *Generation) Joined(l *Line) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
+	if s := g.ended.entry(l.ID); s != nil && s.digest&markAgain == 0 && s.isOf(g.ended, l.Digest) {
+		g.before.leaveOut(s.digest&markFailed != 0) // it counts as one that stays
+	}
 	g.ended.add(l.ID, l.Digest, false, l.Status != Succeeded)
 	delete(g.again, l.ID)
 	g.before.Add(l)

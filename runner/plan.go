@@ -49,6 +49,7 @@ type Outcome struct {
 	Counts      map[State]int // results written, by status
 	Interrupted int           // runs that were terminated, and whose items have no result
 	Detached    int           // runs that were left going, or may go on as they could not be terminated; their items have no result
+	Passes      int           // of what Distribute handed over, that likewise go on
 	Left        bool          // whether items may be left that were not ended
 	Stopped     StopReason
 	Reason      string // AtFailures, AtBudget: which limit was reached

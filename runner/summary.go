@@ -101,6 +101,9 @@ func (s *Summary) String() string {
 	if n := s.outcome.Detached; n > 0 {
 		fmt.Fprintf(&b, ", %d %s on", n, plural(n, "run goes", "runs go"))
 	}
+	if s.outcome.Passes > 0 {
+		b.WriteString(", what was handed over goes on")
+	}
 	return b.String()
 }
 

@@ -70,19 +70,21 @@ func (o *fileOptions) check(file *spec.File) schema.Problems {
 type target struct {
 	*fileOptions
 	file     *spec.File
-	platform *vectorshift.Client // nil: in this process
-	asks     bool                // of the engine: models
-	unpriced schema.Problems     // of these, what has no known price
+	platform *vectorshift.Client // nil: elsewhere
+	cluster  bool                // on a Temporal cluster; else, where there is no platform, in this process
+	log      *slog.Logger        // may be nil
+	std      streams
+	asks     bool            // of the engine: models
+	unpriced schema.Problems // of these, what has no known price
 }
 
 // ready tells whether pipelines can be run here and now: on their backend, and
-// with the keys that are there. From here on the keys are hidden. A logger, which may
-// be nil, takes what calls of the backend come to.
+// with the keys that are there; on a cluster it is its workers that need those. From
+// here on the keys are hidden. A logger, which may be nil, takes what calls of the
+// backend come to.
 func (o *fileOptions) ready(file *spec.File, pipelines []variant, log *slog.Logger, std streams) (*target, error) {
-	t := &target{fileOptions: o, file: file}
-	switch file.Run.Backend {
-	case "local":
-	case "vectorshift":
+	t := &target{fileOptions: o, file: file, log: log, std: std, cluster: file.Run.Backend == "temporal"}
+	if file.Run.Backend == "vectorshift" {
 		if problems := hiddenValues(file.Pipeline); len(problems) > 0 {
 			return nil, &exitError{exitUsage, problems}
 		}
@@ -94,13 +96,14 @@ func (o *fileOptions) ready(file *spec.File, pipelines []variant, log *slog.Logg
 		file.Redactor = file.Redactor.WithKeys([]string{platform.Key()})
 		std.err.redact = file.Redactor
 		return t, nil
-	default:
-		return nil, &exitError{exitUsage, fmt.Errorf("backend %s is not in this version of nightshift; local and vectorshift are", file.Run.Backend)}
+	}
+	if t.cluster {
+		file.Redactor = file.Redactor.WithKeys([]string{o.connection.key(o.env)})
 	}
 	backend, stores := engine.New(o.engine(file)), false
 	for _, v := range pipelines {
 		needs := backend.Needs(v.pipeline)
-		if len(needs.Missing) > 0 {
+		if len(needs.Missing) > 0 && !t.cluster {
 			return nil, &exitError{exitUsage, v.where(needs.Missing)}
 		}
 		file.Redactor = file.Redactor.WithKeys(needs.Keys)
@@ -108,7 +111,7 @@ func (o *fileOptions) ready(file *spec.File, pipelines []variant, log *slog.Logg
 		t.unpriced = append(t.unpriced, v.where(needs.Unpriced)...)
 	}
 	std.err.redact = file.Redactor
-	if stores && !o.rehearse {
+	if stores && !o.rehearse && !t.cluster {
 		if err := engine.TryFiles(context.Background(), o.fileArea(file)); err != nil { // before models are paid
 			return nil, &exitError{exitResults, err}
 		}
@@ -146,11 +149,14 @@ func newPlatform(env spec.Environment, log *slog.Logger) (*vectorshift.Client, e
 // outlives tells whether runs of a backend go on when nightshift ends.
 func outlives(backend string) bool { return backend != "local" }
 
-// open makes the backend; the engine with the kept answers of models, if it will
-// ask any. release closes them.
-func (t *target) open(say, warn func(string)) (backend runner.Backend, release func(), err error) {
+// open makes the backend: the engine with the kept answers of models, if it will
+// ask any; a cluster is connected to. release closes them.
+func (t *target) open(ctx context.Context, say, warn func(string)) (backend runner.Backend, release func(), err error) {
 	release = func() {}
-	if t.platform != nil {
+	switch {
+	case t.cluster:
+		return t.openCluster(ctx, warn)
+	case t.platform != nil:
 		return vectorshift.NewBackend(t.platform, filepath.Dir(t.file.Path)), release, nil
 	}
 	options := t.engine(t.file)

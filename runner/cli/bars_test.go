@@ -35,7 +35,7 @@ func TestBars(t *testing.T) {
 	for _, part := range []struct {
 		name    string
 		measure func()
-	}{{"models", b.models}, {"million", b.million}, {"durable", b.durable}, {"hosted", b.hosted}, {"graph", b.wideGraph}, {"elements", b.elements}, {"rehearsals", b.rehearsals}, {"validate", b.validate}, {"version", b.version}} {
+	}{{"models", b.models}, {"million", b.million}, {"durable", b.durable}, {"hosted", b.hosted}, {"temporal", b.temporal}, {"graph", b.wideGraph}, {"elements", b.elements}, {"rehearsals", b.rehearsals}, {"validate", b.validate}, {"version", b.version}} {
 		t.Run(part.name, func(t *testing.T) {
 			b.T = t
 			part.measure()

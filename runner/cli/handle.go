@@ -1,25 +1,52 @@
 package cli
 
 import (
+	"cmp"
+	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
 	"os"
+	"slices"
 	"strings"
 
 	"github.com/spf13/cobra"
 
 	"nightshift/runner"
-	"nightshift/runner/vectorshift"
+	"nightshift/runner/temporal"
+	"nightshift/schema"
 )
+
+// handleOptions are the flags of commands about one run in the background.
+type handleOptions struct {
+	platformOptions
+	connection connectionOptions
+	backend    string
+}
+
+func (o *handleOptions) flags(cmd *cobra.Command) {
+	o.platformOptions.flags(cmd)
+	cmd.Flags().StringVar(&o.backend, "backend", "", "the `backend` of a run that is named by its ids: vectorshift, which is the default, or temporal")
+	_ = cmd.RegisterFlagCompletionFunc("backend", cobra.FixedCompletions(backends[1:], cobra.ShellCompDirectiveNoFileComp)) // of a flag that is there
+	o.connection.connectionFlags(cmd)
+	o.connection.storeFlag(cmd)
+}
+
+func (o *handleOptions) validate() error {
+	if o.backend != "" && !slices.Contains(backends[1:], o.backend) {
+		return fmt.Errorf("--backend: no runs go on by themselves on %q%s", o.backend, cmp.Or(schema.DidYouMean(o.backend, backends[1:]), "; they do on "+strings.Join(backends[1:], " and ")))
+	}
+	return o.validateLog()
+}
 
 // maxHandle is more bytes than a handle takes, also in the JSON of result.
 const maxHandle = 64 << 20
 
 // handleUse says how a handle is given, for the help of commands.
 const handleUse = `The run is named as PIPELINE/TASK, by its ids, or by the JSON that start has
-printed, on standard input.`
+printed, on standard input. That says where the run is; ids alone are those of a run
+on the hosted platform, unless --backend temporal is given, where TASK is enough.`
 
 // oneHandle allows one handle, or none.
 func oneHandle(cmd *cobra.Command, args []string) error {
@@ -29,36 +56,90 @@ func oneHandle(cmd *cobra.Command, args []string) error {
 	return nil
 }
 
-// handle makes the handle of the run that the arguments name.
-func (o *platformOptions) handle(args []string, std streams) (*vectorshift.RunHandle, error) {
-	client, err := o.client(std)
-	if err != nil {
-		return nil, err
+// handle makes the handle of the run that the arguments name. release ends the use of
+// its backend.
+func (o *handleOptions) handle(ctx context.Context, args []string, std streams) (run background, release func(), err error) {
+	named, err := o.read(args, std)
+	switch elsewhere := cmp.Or(named.Backend, o.backend, "vectorshift") != "vectorshift"; {
+	case elsewhere && err != nil:
+		return nil, nil, err
+	case elsewhere:
+		return o.onCluster(ctx, named, std)
 	}
-	return readHandle(client, args, std)
+	if err := o.connection.misplaced("vectorshift"); err != nil {
+		return nil, nil, err
+	}
+	client, noClient := o.client(std)
+	if err := cmp.Or(noClient, err); err != nil {
+		return nil, nil, err
+	}
+	return hostedRun{client.Handle(named.PipelineID, named.TaskID, named.TraceID)}, func() {}, nil
 }
 
-// readHandle gives the run that the arguments name.
-func readHandle(client *vectorshift.Client, args []string, std streams) (*vectorshift.RunHandle, error) {
+// onCluster gives a run on a Temporal cluster.
+func (o *handleOptions) onCluster(ctx context.Context, named namedRun, std streams) (background, func(), error) {
+	env, err := environment(o.envFiles)
+	if err != nil {
+		return nil, nil, err
+	}
+	store, err := wholeStore(o.connection.store)
+	if err != nil {
+		return nil, nil, err
+	}
+	say := func(message string) { o.say(std, message) }
+	client, err := o.connection.dial(ctx, env, o.logger(std), say, std)
+	if err != nil {
+		return nil, nil, err
+	}
+	backend := client.Backend(temporal.BackendOptions{Store: store, Say: say})
+	run := &clusterRun{backend, runner.Handle{PipelineID: named.PipelineID, TaskID: named.TaskID, TraceID: named.TraceID}}
+	return run, func() {
+		_ = backend.Close() // it was only read
+		client.Close()
+	}, nil
+}
+
+// namedRun is what names a run.
+type namedRun struct {
+	Backend    string `json:"backend"` // "": vectorshift
+	PipelineID string `json:"pipeline_id"`
+	TaskID     string `json:"task_id"`
+	TraceID    string `json:"trace_id"` // "": not known
+}
+
+// read reads what names the run.
+func (o *handleOptions) read(args []string, std streams) (h namedRun, err error) {
 	if len(args) == 1 && args[0] != "-" {
-		pipeline, task, ok := strings.Cut(args[0], "/")
-		if !ok || pipeline == "" || task == "" || strings.Contains(task, "/") {
-			return nil, &exitError{exitUsage, fmt.Errorf("%q names no run: write PIPELINE/TASK, both ids as start has printed them", args[0])}
-		}
-		return client.Handle(pipeline, task, ""), nil
+		return o.ids(args[0])
 	}
 	if in, ok := std.in.(*os.File); ok && isTerminal(in) && len(args) == 0 {
-		return nil, &exitError{exitUsage, errors.New("which run? write PIPELINE/TASK, or give the JSON of start on standard input")}
+		return h, &exitError{exitUsage, errors.New("which run? write PIPELINE/TASK, or give the JSON of start on standard input")}
 	}
-	h, err := decodeHandle(std.in)
-	if err != nil {
-		return nil, &exitError{exitUsage, fmt.Errorf("standard input: %w", err)}
+	if h, err = decodeHandle(std.in); err != nil {
+		return h, &exitError{exitUsage, fmt.Errorf("standard input: %w", err)}
 	}
-	return client.Handle(h.PipelineID, h.TaskID, h.TraceID), nil
+	if other := cmp.Or(h.Backend, "vectorshift"); o.backend != "" && other != o.backend {
+		return h, &exitError{exitUsage, fmt.Errorf("--backend %s: standard input names a run on %s; leave the flag out", o.backend, other)}
+	}
+	return h, nil
+}
+
+// ids are those of an argument.
+func (o *handleOptions) ids(text string) (h namedRun, err error) {
+	h.Backend = o.backend
+	pipeline, task, whole := strings.Cut(text, "/")
+	if !whole && o.backend == "temporal" {
+		pipeline, task = "", text
+	}
+	if !whole && o.backend != "temporal" || pipeline == "" && whole || task == "" || strings.Contains(task, "/") {
+		return h, &exitError{exitUsage, fmt.Errorf("%q names no run: write PIPELINE/TASK, both ids as start has printed them", text)}
+	}
+	h.PipelineID, h.TaskID = pipeline, task
+	return h, nil
 }
 
 // decodeHandle reads one JSON object, which may hold more than a handle.
-func decodeHandle(in io.Reader) (h vectorshift.RunHandle, err error) {
+func decodeHandle(in io.Reader) (h namedRun, err error) {
 	text, err := io.ReadAll(io.LimitReader(in, maxHandle))
 	switch {
 	case err != nil:
@@ -69,35 +150,45 @@ func decodeHandle(in io.Reader) (h vectorshift.RunHandle, err error) {
 	if err := json.Unmarshal(text, &h); err != nil {
 		return h, fmt.Errorf("it is not the JSON of one start: %w", err)
 	}
-	if h.PipelineID == "" || h.TaskID == "" {
+	switch {
+	case h.Backend != "" && h.Backend != "vectorshift" && h.Backend != "temporal":
+		return h, fmt.Errorf("it names a run on backend %q, which this version of nightshift does not know", h.Backend)
+	case h.TaskID == "" || h.PipelineID == "" && h.Backend != "temporal":
 		return h, errors.New("it names no run: pipeline_id and task_id are expected, as start prints them")
 	}
 	return h, nil
 }
 
-// printResult writes how a run stands.
-func printResult(std streams, r *vectorshift.Result) error {
+// printLook writes how a run stands.
+func printLook(std streams, l *runLook) error {
 	var outputs any
-	if r.State == runner.Succeeded || len(r.Outputs) > 0 {
-		outputs = r.Outputs
+	if l.state == runner.Succeeded || len(l.outputs) > 0 {
+		outputs = l.outputs
 	}
-	return printObject(std,
-		"pipeline_id", r.PipelineID,
-		"task_id", r.TaskID,
-		"trace_id", orNull(r.TraceID),
-		"status", string(r.State),
-		"word", orNull(r.Word),
+	var members []any
+	pipelineID := any(l.PipelineID)
+	if l.backend != "" {
+		members, pipelineID = []any{"backend", l.backend}, orNull(l.PipelineID)
+	}
+	return printObject(std, append(members,
+		"pipeline_id", pipelineID,
+		"task_id", l.TaskID,
+		"trace_id", orNull(l.TraceID),
+		"status", string(l.state),
+		"word", orNull(l.word),
 		"outputs", outputs,
-		"error", orNull(r.Error),
-	)
-}
-
-// unknownResult is that of a run of which no look has an answer.
-func unknownResult(h *vectorshift.RunHandle) *vectorshift.Result {
-	return &vectorshift.Result{PipelineID: h.PipelineID, TaskID: h.TaskID, TraceID: h.TraceID, State: stateUnknown}
+		"error", orNull(l.reason),
+	)...)
 }
 
 // runError is an error of a call about a run.
-func runError(h *vectorshift.RunHandle, err error) error {
+func runError(run background, err error) error {
+	h := run.handle()
+	if _, cluster := run.(*clusterRun); cluster {
+		if isUnknown(err) {
+			return &exitError{exitUsage, fmt.Errorf("there is no run %s in this namespace: %w", h.TaskID, err)}
+		}
+		return callError(err)
+	}
 	return notFound(fmt.Sprintf("run %s/%s", h.PipelineID, h.TaskID), err)
 }

@@ -142,11 +142,11 @@ func (o *inputOptions) prepare(ctx context.Context, t *target, say func(string))
 	if err != nil {
 		return nil, err
 	}
-	inputs, err := o.given(declared, t.platform != nil)
+	inputs, err := o.given(declared, t.platform != nil || t.cluster)
 	if err != nil {
 		return nil, &exitError{exitUsage, err}
 	}
-	backend, release, err := t.open(say, say)
+	backend, release, err := t.open(ctx, say, say)
 	if err != nil {
 		return nil, err
 	}

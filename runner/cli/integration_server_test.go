@@ -18,15 +18,6 @@ import (
 	"time"
 )
 
-const (
-	serverStart = time.Minute      // until a server listens
-	serverLife  = 20 * time.Minute // then it is ended, whatever the test does
-)
-
-// ownGroup lets a process be ended together with those that it starts, such as
-// the runners of Ollama.
-var ownGroup = syscall.SysProcAttr{Setpgid: true}
-
 // startServer starts a command that listens on a loopback port of its own
 // choosing, and waits until it says which: the first group of ready, in its log.
 // It is ended with the test; its log is shown if that failed.
@@ -79,16 +70,6 @@ func startServer(t *testing.T, ready *regexp.Regexp, env []string, name string, 
 	}
 }
 
-// logEnd is the last that a server said.
-func logEnd(t *testing.T, path string) []byte {
-	text, err := os.ReadFile(path)
-	if err != nil {
-		t.Fatal(err)
-	}
-	const enough = 4 << 10
-	return text[max(0, len(text)-enough):]
-}
-
 var (
 	ollamaListens = regexp.MustCompile(`Listening on (127\.0\.0\.1:\d+) `)
 	llmockListens = regexp.MustCompile(`server listening on (http://127\.0\.0\.1:\d+)\s`)
@@ -117,16 +98,6 @@ func startLLMock(t *testing.T, behind string, chaos ...string) (url string) {
 	t.Helper()
 	args := []string{"--port", "0", "--host", "127.0.0.1", "--fixtures", t.TempDir(), "--metrics", "--proxy-only", "--provider-openai", behind}
 	return startServer(t, llmockListens, nil, tool(t, "LLMOCK"), append(args, chaos...)...)
-}
-
-// tool gives the path of a server's command; the Makefile knows where it is.
-func tool(t *testing.T, name string) string {
-	t.Helper()
-	path := os.Getenv(name)
-	if path == "" {
-		t.Fatalf("%s is not set: run this with make integration", name)
-	}
-	return path
 }
 
 // counter passes requests on to a server, and counts them.

@@ -30,6 +30,7 @@ type job struct {
 	closed     bool
 	rehearsed  bool // not run in earnest
 	passed     *job // of an earlier date, of which nothing was left
+	trial      bool // not all of its items were asked for when it was handed over
 	againOnly  bool // of an earlier date that is complete, of which only what failed is run again
 }
 
@@ -117,6 +118,8 @@ func (o *runOptions) newPlan(file *spec.File, b *spec.Batch, began time.Time, st
 		PollInterval: file.Run.PollInterval,
 		Retry:        file.Run.Retry,
 		Rate:         file.Run.Rate.RequestsPerMinute,
+		HandOnly:     o.detach,
+		FollowOnly:   o.following,
 		Stop:         file.Run.Stop,
 		Stdin:        std.in,
 		Redactor:     file.Redactor,
@@ -172,10 +175,13 @@ func (o *runOptions) openResults(file *spec.File, j *job, std streams) (err erro
 		Pipeline: file.Digest(b, file.Redactor), Source: source,
 		Fresh: o.fresh && !o.planning, AcceptChanged: o.acceptChanged,
 		RetryFailed: o.retries, RetryClasses: o.retriedClasses,
-		AgainOnly: j.againOnly, Only: o.only, Partial: o.limit > 0 || o.only != nil || j.againOnly,
+		AgainOnly: j.againOnly, Only: o.only, Partial: o.limit > 0 || o.only != nil || j.againOnly || j.trial,
 		Outlive: outlives(file.Run.Backend),
 		Fsync:   runner.Fsync(o.fsync), Redactor: file.Redactor, LookOnly: o.planning,
 	})
+	if errors.Is(err, runner.ErrChangedPipeline) {
+		err = o.changed(file, j, err)
+	}
 	if err != nil {
 		return exitFor(err)
 	}
@@ -186,9 +192,42 @@ func (o *runOptions) openResults(file *spec.File, j *job, std streams) (err erro
 	j.plan.Generation, j.plan.AnswersSince = j.generation.ID, j.generation.AnswersSince()
 	j.plan.Past = j.generation
 	if outlives(file.Run.Backend) {
-		j.plan.Journal = j.generation
-	} else if n := len(j.generation.Unended()); n > 0 && !o.planning {
-		return &exitError{exitUsage, fmt.Errorf("batch %s has %d %s on the hosted platform that may be going on; go on with backend vectorshift, or end them with nightshift runs --terminate --set run.backend=vectorshift", b.Name, n, plural(n, "run", "runs"))}
+		j.plan.Journal = &handedOver{Journal: j.generation}
+	}
+	if o.planning {
+		return nil
+	}
+	return elsewhere(file.Run.Backend, b.Name, j.generation.Unended())
+}
+
+// changed is the error of results that another pipeline has made: where that is one for
+// another backend, with what may be going on there.
+func (o *runOptions) changed(file *spec.File, j *job, changed error) error {
+	begun, err := unended(file, j)
+	if err != nil {
+		return changed
+	}
+	if file.Run.Backend != "temporal" && !slices.ContainsFunc(begun, func(b runner.Begun) bool { return b.Pass }) {
+		return changed
+	}
+	return cmp.Or(elsewhere(file.Run.Backend, j.batch.Name, begun), changed)
+}
+
+// elsewhere refuses to go on with a batch of which another backend may be running items.
+func elsewhere(backend, batch string, begun []runner.Begun) error {
+	runs, passes := 0, 0
+	for _, b := range begun {
+		if b.Pass {
+			passes++
+		} else {
+			runs++
+		}
+	}
+	switch {
+	case runs > 0 && backend != "vectorshift":
+		return &exitError{exitUsage, fmt.Errorf("batch %s has %d %s on the hosted platform that may be going on; go on with backend vectorshift, or end them with nightshift runs --terminate --set run.backend=vectorshift", batch, runs, plural(runs, "run", "runs"))}
+	case passes > 0 && backend != "temporal":
+		return &exitError{exitUsage, fmt.Errorf("batch %s was handed over to a Temporal cluster, where it may be going on; go on with backend temporal, or end it there with nightshift cancel --backend temporal, and take its results in with nightshift attach --backend temporal", batch)}
 	}
 	return nil
 }

@@ -24,6 +24,8 @@ type fileOptions struct {
 	backend  string
 	rehearse bool // nobody is asked, and nothing is paid
 
+	connection connectionOptions // flags that not all of these commands have
+
 	privateNetwork bool // nodes may call private addresses
 
 	env spec.Environment // of the file that was read last: the process's, then the files'
@@ -66,7 +68,7 @@ func (o *fileOptions) load(path string, std streams, warn func(schema.Problems))
 	if err != nil {
 		return nil, err
 	}
-	if errs, _ := problems.Split(); len(errs) == 0 && file.Run.Backend == "local" {
+	if errs, _ := problems.Split(); len(errs) == 0 && file.Run.Backend != "vectorshift" { // the others run it with the engine
 		problems = append(problems, o.check(file)...)
 	}
 	errs, warnings := problems.Split()
@@ -76,7 +78,12 @@ func (o *fileOptions) load(path string, std streams, warn func(schema.Problems))
 	if len(errs) > 0 {
 		return nil, &exitError{exitUsage, errs}
 	}
-	return file, nil
+	if !o.rehearse { // which calls nobody
+		if err := o.connection.misplaced(file.Run.Backend); err != nil {
+			return nil, err
+		}
+	}
+	return file, o.connection.put(file)
 }
 
 // engine is what the embedded engine works with for a batch file.

@@ -126,11 +126,14 @@ func (l *look) add(s runner.Standing) {
 
 // resumes tells whether something is there from an earlier invocation.
 func (j *job) resumes() bool {
-	return j.generation != nil && (j.generation.Tally().Items > 0 || j.look.begun+j.look.doubted > 0 || len(j.generation.Orphans()) > 0)
+	return j.generation != nil && (j.generation.Tally().Items > 0 || j.look.begun+j.look.doubted > 0 || len(j.generation.Orphans()) > 0 || j.handedOver())
 }
 
+// handedOver tells whether a pass over the batch was handed over whose end is not known.
+func (j *job) handedOver() bool { return j.generation != nil && len(j.generation.Passes()) > 0 }
+
 func (j *job) nothingToDo() bool {
-	return j.look.known && j.generation != nil && j.look.todo+j.look.begun == 0 && len(j.generation.Orphans()) == 0
+	return j.look.known && j.generation != nil && j.look.todo+j.look.begun == 0 && len(j.generation.Orphans()) == 0 && !j.handedOver()
 }
 
 // standing says how a batch stands before it is run; "" where it is new.
@@ -151,6 +154,13 @@ func (j *job) standing() string {
 			failed = fmt.Sprintf(", %d of which did not succeed; --retry-failed runs those again, --fresh all", n)
 		}
 		return fmt.Sprintf("%s: %d already done, nothing to do%s%s", name, j.look.done, failed, j.gone())
+	}
+	if j.handedOver() {
+		left := "the others are in it, or to do"
+		if j.look.known {
+			left = fmt.Sprintf("%d in it, or to do%s", j.look.todo, j.gone())
+		}
+		return fmt.Sprintf("%s: re-attached to a batch that is under way; %d already done, %s", name, tally.Items-j.look.gone, left)
 	}
 	if !j.look.known {
 		return fmt.Sprintf("%s: %d already done, %d re-attached, the others to do", name, tally.Items, len(j.generation.Orphans()))

@@ -11,9 +11,11 @@ import (
 	"fmt"
 	"log"
 	"os"
+	"slices"
 
 	"github.com/spf13/cobra"
 
+	"nightshift/runner/cli/startup"
 	"nightshift/runner/engine/script"
 	"nightshift/schema"
 )
@@ -48,6 +50,9 @@ func execute(ctx context.Context, args []string, std streams) int {
 	return code
 }
 
+// brief are commands that are over before collecting garbage pays.
+var brief = []string{"nightshift", "version", "validate", "nodes", "schema", "graph"}
+
 func newRoot(std streams) *cobra.Command {
 	root := &cobra.Command{
 		Use:   "nightshift",
@@ -60,6 +65,11 @@ func newRoot(std streams) *cobra.Command {
 		SilenceErrors: true,
 		SilenceUsage:  true,
 		Args:          cobra.NoArgs,
+		PersistentPreRun: func(cmd *cobra.Command, _ []string) {
+			if !slices.Contains(brief, cmd.Name()) {
+				startup.Over()
+			}
+		},
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			_ = cmd.Help()
 			return &exitError{code: exitUsage}
@@ -72,6 +82,7 @@ func newRoot(std streams) *cobra.Command {
 		return fmt.Errorf("%w; see %s --help", err, cmd.CommandPath())
 	})
 	root.AddCommand(newRun(std), newStream(std), newValidate(std), newPlan(std), newSchema(std), newGraph(std), newNodes(std), newCache(std), newResults(std), newVersion(std))
+	root.AddCommand(newWorker(std), newAttach(std), newPause(std), newResume(std), newCancel(std))
 	root.AddCommand(newSave(std), newPull(std), newStart(std), newStatus(std), newResult(std), newTerminate(std), newRuns(std))
 	return root
 }

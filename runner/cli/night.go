@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 
@@ -21,6 +22,29 @@ type night struct {
 	std       streams
 	summaries summaries
 	began     time.Time
+}
+
+// open opens the backend and saves the pipeline there, if any batch has something to
+// do. release closes the backend.
+func (n *night) open(ctx context.Context, target *target, jobs []*job, notice, say func(string)) (pipelineID string, release func(), err error) {
+	if !slices.ContainsFunc(jobs, func(j *job) bool { return !j.nothingToDo() }) {
+		return "", func() {}, nil
+	}
+	if n.backend, release, err = target.open(ctx, notice, say); err != nil {
+		return "", nil, err
+	}
+	if n.rehearsesPlatform() {
+		n.backend = newPolled(n.backend)
+	}
+	saved, err := save(ctx, n.backend, n.file, runner.SaveOptions{}, notice, say)
+	if err != nil {
+		release()
+		return "", nil, err
+	}
+	if written := target.written(saved); written != "" {
+		notice(written)
+	}
+	return saved.PipelineID, release, nil
 }
 
 func (n *night) run(jobs []*job, pipelineID string) error {
@@ -78,7 +102,7 @@ func batchNames(jobs []*job) string {
 
 // batch runs one batch, or says that nothing is to be done, and reports.
 func (n *night) batch(ctx context.Context, j *job) (code int, err error) {
-	if said := j.standing(); said != "" {
+	if said := j.standing(); said != "" && (!n.detach || !j.handedOver()) {
 		n.notice(n.std, said)
 	}
 	var outcome runner.Outcome
@@ -93,7 +117,10 @@ func (n *night) batch(ctx context.Context, j *job) (code int, err error) {
 	if j.generation != nil {
 		summary.All = j.generation.Tally()
 	}
-	if summary.Began() && !n.quiet && n.logFormat == "" {
+	switch {
+	case n.detach && err == nil:
+		n.tellHanded(j)
+	case summary.Began() && !n.quiet && n.logFormat == "":
 		fmt.Fprintln(n.std.err, summary)
 	}
 	if n.rehearse && summary.Began() {
@@ -106,7 +133,7 @@ func (n *night) batch(ctx context.Context, j *job) (code int, err error) {
 func (n *night) judge(ctx context.Context, j *job, outcome runner.Outcome, tally *runner.Tally, err error) (int, error) {
 	if source, ok := errors.AsType[*runner.SourceError](err); ok {
 		err = schema.Problems{j.batch.SourceProblem(source.Err)}
-	} else if err == nil && !outcome.Left && n.only == nil && (tally.Items == 0 || !j.look.known && j.generation != nil && !j.generation.Asked()) {
+	} else if err == nil && !outcome.Left && n.only == nil && !n.following && (tally.Items == 0 || !j.look.known && j.generation != nil && !j.generation.Asked()) {
 		err = schema.Problems{j.batch.Empty()}
 	}
 	complete := err == nil && !outcome.Left && n.limit == 0 && n.only == nil && !j.againOnly
@@ -115,11 +142,11 @@ func (n *night) judge(ctx context.Context, j *job, outcome runner.Outcome, tally
 	}
 	failed := tally.NotSucceeded() - j.plan.GoneFailed // which nobody can mend
 	code := codeOf(outcome, failed, err, interruptCode(ctx))
+	if n.detach && outcome.Passes > 0 && code == exitItems { // of earlier invocations
+		code = exitOK
+	}
 	if outcome.Cause != nil && err == nil {
-		err = fmt.Errorf("batch %s: all runs failed alike, so no more are started: %w", j.batch.Name, outcome.Cause)
-		if !n.rehearse || outcome.Stopped == runner.AllAlike { // nobody was asked
-			err = fmt.Errorf("%w; %s", err, whatToMend[outcome.Stopped])
-		}
+		err = n.stopError(j, outcome)
 	}
 	complete = complete || j.generation != nil && j.generation.Whole()
 	if today := n.began.Format(dateForm); complete && j.dated && j.date != today {
@@ -129,21 +156,39 @@ func (n *night) judge(ctx context.Context, j *job, outcome runner.Outcome, tally
 		}
 		n.say(n.std, fmt.Sprintf("%s: %s is complete now, and %s is not begun; %s to begin it", j.batch.Name, j.date, today, how))
 	}
-	if summaryErr := n.summaries.add(j, tally.Figures(), complete, code, reasonOf(outcome, j.plan.GoneFailed, code, err)); err == nil && summaryErr != nil {
+	if summaryErr := n.summaries.add(j, tally.Figures(), complete, code, n.reasonOf(outcome, j.plan.GoneFailed, code, err)); err == nil && summaryErr != nil {
 		return gravest(code, exitResults), summaryErr
 	}
 	return code, err
 }
 
+// stopError says how runs failed that a batch was stopped for, or what became of it
+// where it was handed over.
+func (n *night) stopError(j *job, outcome runner.Outcome) error {
+	mend, alike := whatToMend[outcome.Stopped]
+	if !alike {
+		return fmt.Errorf("batch %s: %w", j.batch.Name, outcome.Cause)
+	}
+	err := fmt.Errorf("batch %s: all runs failed alike, so no more are started: %w", j.batch.Name, outcome.Cause)
+	if n.rehearse && outcome.Stopped != runner.AllAlike { // nobody was asked
+		return err
+	}
+	return fmt.Errorf("%w; %s", err, mend)
+}
+
 // start runs what is left of a batch.
 func (n *night) start(ctx context.Context, j *job, summary *runner.Summary) (outcome runner.Outcome, err error) {
-	results, err := n.open(j)
+	results, err := n.openResults(j)
 	if err != nil {
 		return outcome, err
 	}
 	failures := &failures{}
 	sinks := append(n.sinks(j, n.std), failures, summary)
-	outcome, err = runner.Run(ctx, j.plan, n.backend, results, sinks...)
+	if cluster, ok := n.backend.(runner.Distributor); ok {
+		outcome, err = runner.Distribute(ctx, j.plan, cluster, results, sinks...)
+	} else {
+		outcome, err = runner.Run(ctx, j.plan, n.backend, results, sinks...)
+	}
 	whole := err == nil && !outcome.Left && outcome.Stopped == runner.NotStopped
 	if closeErr := j.close(whole); err == nil {
 		err = closeErr
@@ -155,8 +200,8 @@ func (n *night) start(ctx context.Context, j *job, summary *runner.Summary) (out
 	return outcome, err
 }
 
-// open opens the results for writing.
-func (n *night) open(j *job) (runner.Recorder, error) {
+// openResults opens the results for writing.
+func (n *night) openResults(j *job) (runner.Recorder, error) {
 	if j.rehearsal != nil {
 		return j.rehearsal, j.rehearsal.Begin()
 	}
@@ -217,13 +262,17 @@ func (n *night) endHeld(j *job, held *runner.HeldJournal) (err error) {
 	if len(doubted) > 0 {
 		n.say(n.std, fmt.Sprintf("%s: whether runs came of %d starts of the earlier pass is not known; they may be going on under trace ids %s", j.batch.Name, len(doubted), strings.Join(doubted, ", ")))
 	}
-	switch {
-	case known == 0:
+	if known == 0 {
 		return nil
-	case !outlives(n.file.Run.Backend):
-		return fmt.Errorf("%s: nothing is moved aside, as %d %s of the hosted platform may be going on; end them with nightshift runs --terminate --set run.backend=vectorshift", j.batch.Name, known, plural(known, "run", "runs"))
 	}
-	n.say(n.std, fmt.Sprintf("%s: --fresh terminates %d %s of the earlier pass that may be going on", j.batch.Name, known, plural(known, "run", "runs")))
+	if err := elsewhere(n.file.Run.Backend, j.batch.Name, held.Unended()); err != nil {
+		return fmt.Errorf("nothing is moved aside: %w", err)
+	}
+	if n.file.Run.Backend == "temporal" {
+		n.say(n.std, j.batch.Name+": --fresh cancels what of the earlier pass is under way on the cluster")
+	} else {
+		n.say(n.std, fmt.Sprintf("%s: --fresh terminates %d %s of the earlier pass that may be going on", j.batch.Name, known, plural(known, "run", "runs")))
+	}
 	if err := held.End(n.signals.ctx, n.backend, j.plan.Rate); err != nil {
 		return fmt.Errorf("%s: nothing is moved aside, as %w; end it (nightshift runs --terminate), or wait for it", j.batch.Name, err)
 	}

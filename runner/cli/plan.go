@@ -44,7 +44,7 @@ func (o *runOptions) plan(ctx context.Context, file *spec.File, std streams) err
 		return err
 	}
 	var saved runner.Saved
-	if outlives(file.Run.Backend) { // else nothing is saved yet, and no key is needed to look
+	if file.Run.Backend == "vectorshift" { // else nothing is saved yet, and no key is needed to look
 		if saved, err = o.look(ctx, file, std); err != nil {
 			return err
 		}
@@ -62,6 +62,9 @@ func (o *runOptions) plan(ctx context.Context, file *spec.File, std streams) err
 		fmt.Fprintf(&b, ", all within %v", r.Deadline)
 	}
 	b.WriteByte('\n')
+	if r.Backend == "temporal" {
+		fmt.Fprintf(&b, "hand over in shards of %d to task queue %s, by way of %s\n", r.Temporal.ShardSize, r.Temporal.TaskQueue, shownStore(file.StorePath(o.env)))
+	}
 	for _, j := range jobs {
 		planBatch(&b, o, j)
 	}
@@ -76,7 +79,7 @@ func (o *runOptions) look(ctx context.Context, file *spec.File, std streams) (ru
 		return runner.Saved{}, err
 	}
 	say := func(message string) { o.say(std, message) }
-	backend, release, err := target.open(say, say)
+	backend, release, err := target.open(ctx, say, say)
 	if err != nil {
 		return runner.Saved{}, err
 	}

@@ -65,7 +65,19 @@ func (o *fileOptions) loadHosted(cmd *cobra.Command, path string, log *logOption
 		return nil, err
 	}
 	if !outlives(file.Run.Backend) {
-		return nil, &exitError{exitUsage, fmt.Errorf("backend %s keeps nothing: %s is for backend vectorshift; write run: {backend: vectorshift}, or give --set run.backend=vectorshift", file.Run.Backend, cmd.Name())}
+		return nil, &exitError{exitUsage, fmt.Errorf("backend %s keeps nothing: %s is for backend vectorshift; write run: {backend: vectorshift}, or give --set run.backend=vectorshift; backend temporal has it too", file.Run.Backend, cmd.Name())}
+	}
+	return file, nil
+}
+
+// loadShared reads a batch file whose batches are handed over to a Temporal cluster.
+func (o *fileOptions) loadShared(cmd *cobra.Command, path string, log *logOptions, std streams) (*spec.File, error) {
+	file, err := o.load(path, std, log.warnings(std))
+	if err != nil {
+		return nil, err
+	}
+	if file.Run.Backend != "temporal" {
+		return nil, &exitError{exitUsage, fmt.Errorf("%s is about batches that were handed over to a Temporal cluster, but this is for backend %s; write run: {backend: temporal}, or give --backend temporal", cmd.Name(), file.Run.Backend)}
 	}
 	return file, nil
 }

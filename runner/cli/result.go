@@ -10,11 +10,10 @@ import (
 	"github.com/spf13/cobra"
 
 	"nightshift/runner"
-	"nightshift/runner/vectorshift"
 )
 
 type resultOptions struct {
-	platformOptions
+	handleOptions
 	pollInterval, timeout time.Duration
 }
 
@@ -23,8 +22,8 @@ func newResult(std streams) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "result [PIPELINE/TASK]",
 		Short: "wait for the end of a background run",
-		Long: `Result looks at a run on the hosted platform until it has ended, and prints what
-status prints. Looks that are refused or broken off are repeated. Where --timeout is
+		Long: `Result waits for the end of a run on the hosted platform, at which it looks again and
+again, or on a Temporal cluster, and prints what status prints. Looks that are refused or broken off are repeated. Where --timeout is
 over, or at Ctrl-C, the run goes on: result can be asked again.
 
 ` + handleUse + `
@@ -41,7 +40,7 @@ there is no such run · 4 platform refused us · 124 it has not ended within --t
 			case o.timeout < 0 || o.timeout == 0 && cmd.Flags().Changed("timeout"):
 				return errors.New("--timeout must be longer than nothing; left out, there is none")
 			}
-			if err := o.validateLog(); err != nil {
+			if err := o.validate(); err != nil {
 				return err
 			}
 			return o.result(cmd.Context(), args, std)
@@ -54,34 +53,35 @@ there is no such run · 4 platform refused us · 124 it has not ended within --t
 }
 
 func (o *resultOptions) result(ctx context.Context, args []string, std streams) error {
-	handle, err := o.handle(args, std)
+	run, release, err := o.handle(ctx, args, std)
 	if err != nil {
 		return err
 	}
+	defer release()
 	signals := watchSignals(ctx, onInterruptDetach, func(string) {
 		o.say(std, "nightshift: interrupted: the run goes on")
 	})
 	defer signals.stop()
 	signals.starting.Store(true)
 	failing := failingLooks{say: func(message string) { o.say(std, message) }}
-	result, err := handle.Result(signals.ctx, vectorshift.ResultOptions{PollInterval: o.pollInterval, Timeout: o.timeout, Failing: failing.tell})
+	look, err := run.await(signals.ctx, awaitOptions{o.pollInterval, o.timeout, failing.tell})
 	code := exitItems
 	_, late := errors.AsType[*runner.PollTimeoutError](err)
 	switch {
 	case late:
 		code = exitTimeout
-		if result == nil { // there was no good look
-			result = unknownResult(handle)
-			result.Error = cmp.Or(failing.last, "no look at it was answered in time")
+		if look == nil { // there was no good one
+			look = unknownLook(run)
+			look.reason = cmp.Or(failing.last, "no look at it was answered in time")
 		}
-	case result == nil && signals.interrupted():
+	case look == nil && signals.interrupted():
 		return &exitError{code: interruptCode(signals.ctx)}
-	case result == nil:
-		return runError(handle, err)
-	case result.State == runner.Cancelled:
-		err = fmt.Errorf("run %s: %s", result.TaskID, result.Error) // it has not failed
+	case look == nil:
+		return runError(run, err)
+	case look.state == runner.Cancelled:
+		err = fmt.Errorf("run %s: %s", look.TaskID, look.reason) // it has not failed
 	}
-	if err := printResult(std, result); err != nil {
+	if err := printLook(std, look); err != nil {
 		return err
 	}
 	if err != nil {

@@ -35,6 +35,8 @@ type runOptions struct {
 	onInterrupt    string
 	fsync          string
 	quiet          bool
+	detach         bool   // a batch is handed over, and not waited for
+	following      bool   // only what was handed over is waited for
 	rehearsedFor   string // the file's own backend, in the place of which the engine rehearses
 	platformRate   int    // calls of the platform per minute that a rehearsal keeps to, if that is it; 0: any number
 	planning       bool   // nothing is going to be run
@@ -56,6 +58,10 @@ file. Run again, it goes on: items that have ended are left alone.
 
 The first Ctrl-C starts nothing more and lets the runs end that are under way, a
 second one terminates them, the third leaves at once.
+
+On backend temporal, workers run the items, in shards: see nightshift worker. What
+was handed over goes on if this command is killed, and run again follows it. With
+--detach it is not waited for: nightshift attach follows it later.
 
 Exit codes: 0 all items succeeded · 1 some did not · 2 wrong usage or an invalid
 batch file · 3 stopped by a limit · 4 backend unreachable · 5 another nightshift
@@ -82,11 +88,15 @@ judge all of the results, also those that were there already.`,
 	o.flags(cmd)
 	o.whichFlags(cmd)
 	o.nodeFlags(cmd)
+	o.connection.connectionFlags(cmd)
+	o.connection.queueFlag(cmd)
+	o.connection.storeFlag(cmd)
+	cmd.Flags().BoolVar(&o.detach, "detach", false, "temporal: hand a batch over and leave; nightshift attach follows it")
 	cmd.Flags().StringVar(&o.summary, "summary", "", "write the summary to this `path`, instead of summary.json beside the results")
 	cmd.Flags().IntVar(&o.concurrency, "concurrency", 0, "`n` runs in flight at once")
 	cmd.Flags().BoolVar(&o.rehearse, "rehearse", false, "ask nobody and pay nothing: imitate calls of models and addresses, as rehearse in the file says, to see how long the batch takes")
 	cmd.Flags().StringVar(&o.onInterrupt, "on-interrupt", onInterruptDrain, "what the first Ctrl-C does to runs that are under way: `drain`, terminate or detach")
-	cmd.Flags().StringVar(&o.fsync, "fsync", string(runner.FsyncGroup), "force results onto the disk: `group` (all the time, many at once), each (before one counts) or off (at the end)")
+	o.fsyncFlag(cmd)
 	cmd.Flags().BoolVarP(&o.quiet, "quiet", "q", false, "say nothing but errors")
 	o.logFlags(cmd)
 	return cmd
@@ -102,6 +112,10 @@ func (o *runOptions) whichFlags(cmd *cobra.Command) {
 	cmd.Flags().BoolVar(&o.acceptChanged, "accept-changed-pipeline", false, "keep results of the pipeline as it was, and run the rest as it is now")
 	cmd.Flags().StringVar(&o.retryFailed, "retry-failed", "", "run items again that did not succeed, or those with errors of these `classes` (timed_out,connection)")
 	cmd.Flags().Lookup("retry-failed").NoOptDefVal = allClasses
+}
+
+func (o *runOptions) fsyncFlag(cmd *cobra.Command) {
+	cmd.Flags().StringVar(&o.fsync, "fsync", string(runner.FsyncGroup), "force results onto the disk: `group` (all the time, many at once), each (before one counts) or off (at the end)")
 }
 
 // validate holds the rules between flags.
@@ -122,6 +136,9 @@ func (o *runOptions) validate(cmd *cobra.Command) error {
 		return fmt.Errorf("--quiet and --log-format exclude each other; --log-level error logs next to nothing")
 	}
 	if err := o.validateRehearsal(cmd); err != nil {
+		return err
+	}
+	if err := o.validateDetach(); err != nil {
 		return err
 	}
 	return o.validateLog()
@@ -176,8 +193,14 @@ func (o *runOptions) run(ctx context.Context, path string, std streams) error {
 	}
 	say := func(message string) { o.say(std, o.belowBar(std, message)) }
 	notice := func(message string) { o.notice(std, o.belowBar(std, message)) }
+	if target.cluster && o.privateNetwork {
+		notice("--allow-private-network is for runs in this process, but workers run this batch: give it to nightshift worker")
+	}
 	signals := watchSignals(ctx, o.onInterrupt, say)
 	defer signals.stop()
+	if target.cluster {
+		signals.words = passWords
+	}
 	jobs, err := o.jobs(file, picked, began, std)
 	defer closeJobs(jobs)
 	if err != nil {
@@ -186,24 +209,15 @@ func (o *runOptions) run(ctx context.Context, path string, std streams) error {
 	if i := slices.IndexFunc(jobs, func(j *job) bool { return j.generation == nil }); i >= 0 && o.onInterrupt == onInterruptDetach {
 		return fmt.Errorf("--on-interrupt detach needs results that are kept: those of batch %s go to %s, and nobody would find its runs again", jobs[i].batch.Name, jobs[i].path)
 	}
-	backend, release, err := target.open(notice, say)
+	if err := o.checkDetach(file.Run.Backend, jobs); err != nil {
+		return err
+	}
+	night := night{runOptions: o, file: file, signals: signals, std: std, began: began, summaries: summaries{path: o.summary}}
+	pipelineID, release, err := night.open(ctx, target, jobs, notice, say)
 	if err != nil {
 		return err
 	}
 	defer release()
-	if o.rehearsesPlatform() {
-		backend = newPolled(backend)
-	}
-	var saved runner.Saved
-	if slices.ContainsFunc(jobs, func(j *job) bool { return !j.nothingToDo() }) {
-		if saved, err = save(ctx, backend, file, runner.SaveOptions{}, notice, say); err != nil {
-			return err
-		}
-	}
-	if written := target.written(saved); written != "" {
-		notice(written)
-	}
 	signals.starting.Store(true)
-	night := night{runOptions: o, file: file, backend: backend, signals: signals, std: std, began: began, summaries: summaries{path: o.summary}}
-	return night.run(jobs, saved.PipelineID)
+	return night.run(jobs, pipelineID)
 }

@@ -27,11 +27,12 @@ func newRuns(std streams) *cobra.Command {
 whose end none has seen, with one look at each: a JSON object a line. status is one of
 ours, or unknown where the platform does not know the run or does not answer; orphan
 says whether its item is gone from the source or was edited since (null where the rows
-cannot be read twice). Nothing is changed, but
+cannot be read twice). On backend temporal these are not single runs, but batches that
+were handed over. Nothing is changed, but
 
   --terminate  ends those of them that are running
   --adopt      waits for those whose items are there and writes their results, as run
-               would, but starts nothing
+               would, but starts nothing; on backend temporal, nightshift attach does
 
 Exit codes: 0 also where there is none; with --adopt, as run · 2 wrong usage or an
 invalid batch file · 4 platform unreachable, or it refused · 5 another nightshift writes
@@ -52,9 +53,7 @@ these results · 6 results cannot be written · 130 and 143 interrupted: runs go
 		},
 	}
 	o.flags(cmd)
-	o.logFlags(cmd)
-	cmd.Flags().StringArrayVar(&o.batches, "batch", nil, "only the batch of this `name` (may be repeated)")
-	cmd.Flags().StringVarP(&o.output, "output", "o", "", "the results, and so the journal, are at this `path`")
+	o.passFlags(cmd)
 	cmd.Flags().BoolVar(&o.orphans, "orphans", false, "only runs whose items are gone or were edited")
 	cmd.Flags().BoolVar(&o.terminate, "terminate", false, "terminate those that are running")
 	cmd.Flags().BoolVar(&o.adopt, "adopt", false, "wait for those whose items are there, and write their results")
@@ -88,6 +87,9 @@ func (o *runsOptions) runs(ctx context.Context, file *spec.File, std streams) (e
 	picked, err := batches(file, o.batches)
 	if err != nil {
 		return err
+	}
+	if file.Run.Backend == "temporal" {
+		return o.handedRuns(ctx, file, picked, std)
 	}
 	var found []*begunBatch
 	defer func() {
@@ -135,16 +137,11 @@ func (o *runsOptions) runs(ctx context.Context, file *spec.File, std streams) (e
 
 // begun finds the runs that a batch has begun.
 func (o *runsOptions) begun(file *spec.File, batch *spec.Batch, began time.Time, std streams) (_ *begunBatch, err error) {
-	b := &begunBatch{job: o.placeAt(file, batch, began.Format(dateForm))}
-	if b.dated {
-		current, err := runner.ReadCurrent(file.StateDir(o.env), batch.Name, b.pattern)
-		if err != nil {
-			return nil, &exitError{exitUsage, err}
-		}
-		if current != nil {
-			b.path, b.date = current.Results, current.Date
-		}
+	j, err := o.placeCurrent(file, batch, began)
+	if err != nil {
+		return nil, err
 	}
+	b := &begunBatch{job: j}
 	if b.path == "-" || isDevice(b.path) {
 		return b, nil
 	}
@@ -158,15 +155,8 @@ func (o *runsOptions) begun(file *spec.File, batch *spec.Batch, began time.Time,
 			}
 		}()
 	}
-	g, err := runner.OpenGeneration(runner.GenerationOptions{
-		Path: b.path, Batch: batch.Name, Date: b.date, Pipeline: file.Digest(batch, file.Redactor),
-		Outlive: true, LookOnly: true, Redactor: file.Redactor,
-	})
+	unended, err := unended(file, j)
 	if err != nil {
-		return nil, exitFor(err)
-	}
-	unended := g.Unended()
-	if err := g.Close(false); err != nil {
 		return nil, exitFor(err)
 	}
 	orphan := o.orphan(batch, unended, file.Redactor, std)

@@ -47,7 +47,7 @@ func (o *runsOptions) wait(ctx context.Context, target *target, found []*begunBa
 	if len(jobs) == 0 {
 		return nil
 	}
-	backend, release, err := target.open(func(message string) { o.notice(std, message) }, say)
+	backend, release, err := target.open(ctx, func(message string) { o.notice(std, message) }, say)
 	if err != nil {
 		return err
 	}

@@ -29,14 +29,18 @@ func newSave(std streams) *cobra.Command {
 	var o saveOptions
 	cmd := &cobra.Command{
 		Use:   "save FILE",
-		Short: "save the pipeline of a file to the hosted platform",
+		Short: "save the pipeline of a file to the hosted platform, or for workers",
 		Long: `Save creates the pipeline that a batch file declares, or updates the one of its name
 where that differs, and before it the pipelines from files that its nodes run; what is
 written is told. It prints one JSON object: pipeline_id, name, action (created, updated,
 unchanged), branch_id and, where nodes run pipelines from files, subs: pipeline_id, name
 and action of each. The outer action is unchanged only where nothing at all was written.
 
-Exit codes: 0 · 2 wrong usage or an invalid batch file · 4 platform unreachable, or it
+On backend temporal it puts the batch file, with the files that it is made of and
+without secrets, into the store that clients and workers share, and prints backend,
+pipeline_id, name and action. start and run do that by themselves.
+
+Exit codes: 0 · 2 wrong usage or an invalid batch file · 4 backend unreachable, or it
 refused.`,
 		Example: `  nightshift save batch.yaml
   nightshift save batch.yaml --bump minor --description "a better prompt"`,
@@ -56,12 +60,22 @@ refused.`,
 			if file.Pipeline.Nodes == nil && (o.bump != "" || o.description != "" || cmd.Flags().Changed("deploy")) {
 				return &exitError{exitUsage, fmt.Errorf("%s declares no nodes, so there is nothing to save: --deploy, --bump and --description do nothing", args[0])}
 			}
+			if file.Run.Backend == "temporal" {
+				for _, name := range []string{"deploy", "bump", "description"} {
+					if cmd.Flags().Changed(name) {
+						return &exitError{exitUsage, fmt.Errorf("--%s is for backend vectorshift: backend temporal keeps no versions", name)}
+					}
+				}
+				return o.share(cmd.Context(), file, std)
+			}
 			o.publish = o.deploy && cmd.Flags().Changed("deploy")
 			return o.save(cmd.Context(), file, std)
 		},
 	}
 	o.flags(cmd)
 	o.logFlags(cmd)
+	o.connection.connectionFlags(cmd)
+	o.connection.storeFlag(cmd)
 	cmd.Flags().BoolVar(&o.deploy, "deploy", true, "make it the published version, which runs use")
 	cmd.Flags().StringVar(&o.bump, "bump", "", "add a version tag, raising this `part`: patch, minor or major")
 	cmd.Flags().StringVar(&o.description, "description", "", "describe what is saved, in this `text`")
@@ -100,6 +114,25 @@ func (o *saveOptions) save(ctx context.Context, file *spec.File, std streams) er
 		members = append(members, "subs", subs)
 	}
 	return printObject(std, members...)
+}
+
+// share puts the batch file where the workers of a cluster find it.
+func (o *saveOptions) share(ctx context.Context, file *spec.File, std streams) error {
+	target, err := o.ready(file, variants(file, nil), o.logger(std), std)
+	if err != nil {
+		return err
+	}
+	say := func(message string) { o.say(std, message) }
+	backend, release, err := target.open(ctx, say, say)
+	if err != nil {
+		return err
+	}
+	defer release()
+	saved, err := save(ctx, backend, file, runner.SaveOptions{}, say, say)
+	if err != nil {
+		return err
+	}
+	return printObject(std, "backend", "temporal", "pipeline_id", saved.PipelineID, "name", file.Pipeline.Name, "action", string(saved.Action))
 }
 
 // shownChange is a line about a change in which no secret can be read: where a new

@@ -21,6 +21,36 @@ const (
 
 var onInterrupts = []string{onInterruptDrain, onInterruptTerminate, onInterruptDetach}
 
+// signalWords is what is said of signals.
+type signalWords struct {
+	drain      string // of the first SIGINT
+	detach     string
+	terminate  string
+	again      string // of a second one
+	terminated string // of SIGTERM
+	detached   string // likewise, where runs are left going
+}
+
+// runWords are those where runs are started one by one.
+var runWords = signalWords{
+	drain:      "interrupted: no more runs are started, those under way may end; interrupt again to terminate them",
+	detach:     "interrupted: the runs that are under way are left going; run again to pick them up",
+	terminate:  "interrupted: terminating the runs that are under way",
+	again:      "interrupted again: terminating the runs that are under way",
+	terminated: "terminated: ending the runs that are under way",
+	detached:   "terminated: the runs that are under way are left going; run again to pick them up",
+}
+
+// passWords are those where a batch was handed over to a cluster.
+var passWords = signalWords{
+	drain:      "interrupted: no more shards are begun, those under way may end; interrupt again to cancel them",
+	detach:     "interrupted: the batch goes on; nightshift attach, or run, follows it again",
+	terminate:  "interrupted: cancelling the batch",
+	again:      "interrupted again: cancelling the batch",
+	terminated: "terminated: cancelling the batch",
+	detached:   "terminated: the batch goes on; nightshift attach, or run, follows it again",
+}
+
 // signals turns what the user and the system ask for into ends of a run: the
 // first SIGINT drains, the second terminates, the third leaves at once. SIGTERM
 // terminates.
@@ -29,7 +59,9 @@ type signals struct {
 	cancel      context.CancelCauseFunc
 	drain       chan struct{} // closed: start no more
 	onInterrupt string
+	words       signalWords
 	say         func(string)
+	alike       bool        // SIGTERM does what SIGINT does
 	starting    atomic.Bool // runs may be started; before that, nothing is under way
 	interrupts  int
 	came        atomic.Bool
@@ -45,7 +77,7 @@ func (terminated) Error() string { return "terminated" }
 // ignored, as it is under cron and in the background of a shell. A terminal that
 // is closed (SIGHUP) terminates, unless nohup has asked to ignore that.
 func watchSignals(parent context.Context, onInterrupt string, say func(string)) *signals {
-	s := &signals{drain: make(chan struct{}), onInterrupt: onInterrupt, say: say}
+	s := &signals{drain: make(chan struct{}), onInterrupt: onInterrupt, words: runWords, say: say}
 	s.ctx, s.cancel = context.WithCancelCause(parent)
 	received := make(chan os.Signal, 4)
 	signal.Notify(received, syscall.SIGINT, syscall.SIGTERM)
@@ -66,8 +98,8 @@ func watchSignals(parent context.Context, onInterrupt string, say func(string)) 
 					s.leave(sig)
 				}
 				s.came.Store(true)
-				if sig == syscall.SIGINT {
-					s.interrupt()
+				if sig == syscall.SIGINT || s.alike {
+					s.interrupt(sig)
 				} else {
 					s.terminate()
 				}
@@ -88,33 +120,38 @@ func (s *signals) leave(sig os.Signal) {
 	os.Exit(exitTerm)
 }
 
-func (s *signals) interrupt() {
+func (s *signals) interrupt(sig os.Signal) {
+	var cause error
+	code := exitInterrupt
+	if sig != syscall.SIGINT {
+		cause, code = terminated{}, exitTerm
+	}
 	s.interrupts++
 	switch {
 	case s.interrupts == 1 && s.onInterrupt == onInterruptDrain:
 		close(s.drain)
-		s.say("nightshift: interrupted: no more runs are started, those under way may end; interrupt again to terminate them")
+		s.say("nightshift: " + s.words.drain)
 	case s.interrupts == 1 && s.onInterrupt == onInterruptDetach:
-		s.say("nightshift: interrupted: the runs that are under way are left going; run again to pick them up")
+		s.say("nightshift: " + s.words.detach)
 		s.cancel(runner.ErrDetach)
 	case s.interrupts == 1:
-		s.say("nightshift: interrupted: terminating the runs that are under way")
+		s.say("nightshift: " + s.words.terminate)
 		s.cancel(nil)
 	case s.interrupts == 2 && s.onInterrupt == onInterruptDrain:
-		s.say("nightshift: interrupted again: terminating the runs that are under way")
-		s.cancel(nil)
+		s.say("nightshift: " + s.words.again)
+		s.cancel(cause)
 	default:
-		os.Exit(exitInterrupt)
+		os.Exit(code)
 	}
 }
 
 func (s *signals) terminate() {
 	if s.onInterrupt == onInterruptDetach {
-		s.say("nightshift: terminated: the runs that are under way are left going; run again to pick them up")
+		s.say("nightshift: " + s.words.detached)
 		s.cancel(fmt.Errorf("%w, %w", terminated{}, runner.ErrDetach))
 		return
 	}
-	s.say("nightshift: terminated: ending the runs that are under way")
+	s.say("nightshift: " + s.words.terminated)
 	s.cancel(terminated{})
 }
 

@@ -24,9 +24,10 @@ func newStart(std streams) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "start FILE",
 		Short: "start one background run of a file's pipeline, and print its handle",
-		Long: `Start saves the pipeline of a batch file to the hosted platform, if it has changed,
-starts one run of it and prints its handle at once, as one JSON object: pipeline_id,
-task_id and trace_id. status, result and terminate take it on standard input.
+		Long: `Start saves the pipeline of a batch file to the hosted platform, or for the workers of
+a Temporal cluster, if it has changed, starts one run of it and prints its handle at
+once, as one JSON object: pipeline_id, task_id and trace_id, on a cluster after
+"backend":"temporal". status, result and terminate take it on standard input.
 
 An input of type file, image or audio is the path of a file, which is sent along.
 
@@ -34,7 +35,7 @@ A start that is refused is made again, as run.retry says. One whose answer was l
 not: a run may have come of it. The first Ctrl-C waits for the handle, a second leaves.
 
 Exit codes: 0 the run is started · 2 wrong usage or an invalid batch file ·
-4 platform unreachable, or it refused · 6 the handle cannot be written ·
+4 backend unreachable, or it refused · 6 the handle cannot be written ·
 130 and 143 interrupted.`,
 		Example:           `  nightshift start batch.yaml --input input_0="Tell me a fact." > run.json`,
 		Args:              oneFile,
@@ -52,12 +53,15 @@ Exit codes: 0 the run is started · 2 wrong usage or an invalid batch file ·
 	}
 	o.flags(cmd)
 	o.inputFlags(cmd)
+	o.connection.connectionFlags(cmd)
+	o.connection.queueFlag(cmd)
+	o.connection.storeFlag(cmd)
 	o.logFlags(cmd)
 	return cmd
 }
 
 func (o *startOptions) start(ctx context.Context, file *spec.File, std streams) error {
-	target, err := o.ready(file, nil, o.logger(std), std)
+	target, err := o.ready(file, variants(file, nil), o.logger(std), std)
 	if err != nil {
 		return err
 	}
@@ -97,7 +101,11 @@ func (o *startOptions) start(ctx context.Context, file *spec.File, std streams) 
 	case err != nil:
 		return notFound("pipeline "+one.pipelineID, err)
 	}
-	if err := printObject(std, "pipeline_id", handle.PipelineID, "task_id", handle.TaskID, "trace_id", handle.TraceID); err != nil {
+	var members []any
+	if target.cluster {
+		members = []any{"backend", "temporal"}
+	}
+	if err := printObject(std, append(members, "pipeline_id", handle.PipelineID, "task_id", handle.TaskID, "trace_id", handle.TraceID)...); err != nil {
 		return &exitError{exitResults, fmt.Errorf("run %s/%s goes on: %w", handle.PipelineID, handle.TaskID, err)}
 	}
 	if signals.interrupted() {

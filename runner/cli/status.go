@@ -7,13 +7,13 @@ import (
 )
 
 func newStatus(std streams) *cobra.Command {
-	var o platformOptions
+	var o handleOptions
 	cmd := &cobra.Command{
 		Use:   "status [PIPELINE/TASK]",
 		Short: "look once at a background run",
-		Long: `Status looks once at a run on the hosted platform, and prints one JSON object: its
-ids, its status (running, succeeded, failed, cancelled), the platform's own word for
-that, its outputs and its error.
+		Long: `Status looks once at a run on the hosted platform or on a Temporal cluster, and prints
+one JSON object: its ids, its status (running, succeeded, failed, cancelled), the
+platform's own word for that, its outputs and its error.
 
 ` + handleUse + `
 
@@ -23,7 +23,7 @@ Exit codes: 0 whatever the status is Â· 2 wrong usage, or there is no such run Â
   nightshift status < run.json`,
 		Args: oneHandle,
 		RunE: func(cmd *cobra.Command, args []string) error {
-			if err := o.validateLog(); err != nil {
+			if err := o.validate(); err != nil {
 				return err
 			}
 			return o.status(cmd.Context(), args, std)
@@ -33,14 +33,15 @@ Exit codes: 0 whatever the status is Â· 2 wrong usage, or there is no such run Â
 	return cmd
 }
 
-func (o *platformOptions) status(ctx context.Context, args []string, std streams) error {
-	handle, err := o.handle(args, std)
+func (o *handleOptions) status(ctx context.Context, args []string, std streams) error {
+	run, release, err := o.handle(ctx, args, std)
 	if err != nil {
 		return err
 	}
-	result, err := handle.Status(ctx)
+	defer release()
+	look, err := run.look(ctx)
 	if err != nil {
-		return runError(handle, err)
+		return runError(run, err)
 	}
-	return printResult(std, result)
+	return printLook(std, look)
 }

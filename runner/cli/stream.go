@@ -2,6 +2,7 @@ package cli
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"sync/atomic"
 	"time"
@@ -62,6 +63,9 @@ func (o *streamOptions) stream(ctx context.Context, path string, std streams) er
 	file, err := o.load(path, std, o.warnings(std))
 	if err != nil {
 		return err
+	}
+	if file.Run.Backend == "temporal" {
+		return &exitError{exitUsage, errors.New("backend temporal shows nothing of a run before it has ended; stream it here with --backend local, or start it there, and ask for its result")}
 	}
 	target, err := o.ready(file, variants(file, nil), o.logger(std), std)
 	if err != nil {

@@ -8,12 +8,12 @@ import (
 )
 
 func newTerminate(std streams) *cobra.Command {
-	var o platformOptions
+	var o handleOptions
 	cmd := &cobra.Command{
 		Use:   "terminate [PIPELINE/TASK]",
 		Short: "end a background run early",
-		Long: `Terminate ends a run on the hosted platform, and prints what status prints: how the
-run stands then. One that has ended already is left alone.
+		Long: `Terminate ends a run on the hosted platform or on a Temporal cluster, and prints what
+status prints: how the run stands then. One that has ended already is left alone.
 
 ` + handleUse + `
 
@@ -21,7 +21,7 @@ Exit codes: 0 · 2 wrong usage, or there is no such run · 4 platform unreachabl
 		Example: `  nightshift terminate < run.json`,
 		Args:    oneHandle,
 		RunE: func(cmd *cobra.Command, args []string) error {
-			if err := o.validateLog(); err != nil {
+			if err := o.validate(); err != nil {
 				return err
 			}
 			return o.terminate(cmd.Context(), args, std)
@@ -31,26 +31,27 @@ Exit codes: 0 · 2 wrong usage, or there is no such run · 4 platform unreachabl
 	return cmd
 }
 
-func (o *platformOptions) terminate(ctx context.Context, args []string, std streams) error {
-	handle, err := o.handle(args, std)
+func (o *handleOptions) terminate(ctx context.Context, args []string, std streams) error {
+	run, release, err := o.handle(ctx, args, std)
 	if err != nil {
 		return err
 	}
-	result, err := handle.Status(ctx)
+	defer release()
+	look, err := run.look(ctx)
 	switch {
 	case isUnknown(err):
-		return runError(handle, err)
-	case err == nil && result.State.Ended():
-		return printResult(std, result)
+		return runError(run, err)
+	case err == nil && look.state.Ended():
+		return printLook(std, look)
 	}
-	failed := handle.Terminate(ctx) // also where the look failed: it may cost money
-	result, err = handle.Status(ctx)
-	if failed != nil && (err != nil || !result.State.Ended()) {
-		return callError(fmt.Errorf("run %s/%s may go on: %w", handle.PipelineID, handle.TaskID, failed))
+	failed := run.end(ctx) // also where the look failed: it may cost money
+	look, err = run.look(ctx)
+	if failed != nil && (err != nil || !look.state.Ended()) {
+		return callError(fmt.Errorf("run %s/%s may go on: %w", run.handle().PipelineID, run.handle().TaskID, failed))
 	}
 	if err != nil { // what was asked for is done all the same
 		o.say(std, fmt.Sprintf("the run is terminated, but how it stands now is not known: %v", err))
-		result = unknownResult(handle)
+		look = unknownLook(run)
 	}
-	return printResult(std, result)
+	return printLook(std, look)
 }

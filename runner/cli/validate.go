@@ -3,7 +3,6 @@ package cli
 import (
 	"errors"
 	"fmt"
-	"runtime/debug"
 
 	"github.com/spf13/cobra"
 
@@ -23,7 +22,6 @@ file that was written for elsewhere this machine cannot run.`,
 		Args:              atLeastOne("FILE"),
 		ValidArgsFunction: batchFileArgs,
 		RunE: func(_ *cobra.Command, args []string) error {
-			debug.SetGCPercent(400) // a check is over before collecting pays
 			failed := false
 			for _, path := range args {
 				err := o.validate(path, std, quiet)

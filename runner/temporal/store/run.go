@@ -16,6 +16,7 @@ type Run struct {
 	Inputs     runner.Inputs
 	Options    runner.StartOptions
 	Timeout    time.Duration // of the run; 0: none
+	Files      bool          // some are with it, that its pipeline or its inputs name
 }
 
 // RunEnd is what a single run came to.
@@ -40,6 +41,7 @@ type runObject struct {
 	Version      string          `json:"version"`
 	AnswersSince time.Time       `json:"answers_since,omitzero"`
 	Timeout      time.Duration   `json:"timeout_ns"`
+	Files        bool            `json:"files"`
 }
 
 // runEndObject is a RunEnd as JSON.
@@ -64,7 +66,7 @@ func (s *Store) PutRun(ctx context.Context, key string, r *Run) error {
 	o := r.Options
 	return s.putJSON(ctx, startObject(key), runObject{
 		r.Bundle, r.Pipeline, r.PipelineID, appendObject(nil, r.Inputs), o.TraceID, o.SessionID,
-		appendObject(nil, o.NodeInputOverrides), o.Version, o.AnswersSince, r.Timeout,
+		appendObject(nil, o.NodeInputOverrides), o.Version, o.AnswersSince, r.Timeout, r.Files,
 	})
 }
 
@@ -77,7 +79,7 @@ func (s *Store) Run(ctx context.Context, key string) (*Run, error) {
 	}
 	return &Run{r.Bundle, r.Pipeline, r.PipelineID, values[0], runner.StartOptions{
 		TraceID: r.TraceID, SessionID: r.SessionID, NodeInputOverrides: values[1], Version: r.Version, AnswersSince: r.AnswersSince,
-	}, r.Timeout}, nil
+	}, r.Timeout, r.Files}, nil
 }
 
 // PutRunEnd keeps what a run came to.

@@ -60,7 +60,7 @@ func TestRunsAsTheyWere(t *testing.T) {
 		run := &Run{
 			"specs/a.json", "d", "local:p", object.Draw(rt, "inputs"),
 			runner.StartOptions{TraceID: rapid.String().Draw(rt, "trace"), SessionID: "s", NodeInputOverrides: object.Draw(rt, "overrides"), Version: "v", AnswersSince: time.Unix(1, 2).UTC()},
-			time.Duration(rapid.Int64().Draw(rt, "timeout")),
+			time.Duration(rapid.Int64().Draw(rt, "timeout")), rapid.Bool().Draw(rt, "files"),
 		}
 		end := &RunEnd{
 			runner.Failed, object.Draw(rt, "outputs"), &runner.ErrorInfo{Class: "run_failed", Message: rapid.String().Draw(rt, "message"), StatusCode: 500, Node: "n"}, "llm",

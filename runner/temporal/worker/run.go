@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"io/fs"
-	"slices"
 
 	"go.temporal.io/sdk/temporal"
 
@@ -63,7 +62,7 @@ func (w *work) runFile(ctx context.Context, s *store.Store, in flow.Run, start *
 	key, files := s.String()+" "+start.Bundle, func(path string) ([]byte, error) {
 		return nil, &fs.PathError{Op: "open", Path: path, Err: fs.ErrNotExist}
 	}
-	if bringsFiles(start.Inputs) || bringsFiles(start.Options.NodeInputOverrides) {
+	if start.Files {
 		key = s.String() + " " + in.Key
 		files = func(path string) ([]byte, error) { return w.fileOf(s, in.Key, path) }
 	}
@@ -80,24 +79,6 @@ func (w *work) runFile(ctx context.Context, s *store.Store, in flow.Run, start *
 		}
 		return f, nil
 	})
-}
-
-// bringsFiles tells whether a value names a file.
-func bringsFiles(v any) bool {
-	if _, named, _ := spec.NamedFile(v); named {
-		return true
-	}
-	switch v := v.(type) {
-	case map[string]any:
-		for _, member := range v {
-			if bringsFiles(member) {
-				return true
-			}
-		}
-	case []any:
-		return slices.ContainsFunc(v, bringsFiles)
-	}
-	return false
 }
 
 // runOne runs a pipeline once. An error says that the run is to be tried again.

@@ -158,7 +158,7 @@ func TestRunsShare(t *testing.T) {
 		}
 		for _, id := range []string{"c", "d"} {
 			in := w.begin(id, func(r *store.Run) {
-				r.Inputs = runner.Inputs{"do": []any{map[string]any{"file": "data/a.txt"}}}
+				r.Files = true
 			})
 			fine(t, w.store().PutFile(t.Context(), in.Key, "data/a.txt", strings.NewReader("text of "+id)))
 			_, err := tries(t, 1, worker.run, in)
