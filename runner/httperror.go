@@ -13,13 +13,13 @@ import (
 	"net/http"
 	"net/url"
 	"os"
-	"regexp"
 	"strconv"
 	"strings"
 	"time"
 	"unicode"
 
 	"nightshift/schema"
+	"nightshift/spec"
 )
 
 // Limits on what is read of an answer that is no success: its status says most.
@@ -191,9 +191,9 @@ func memberText(v any) string {
 }
 
 var (
-	pageTitle = regexp.MustCompile(`(?is)<title[^>]*>(.*?)</title`)
-	pageBody  = regexp.MustCompile(`(?i)<body\b`)
-	pageTags  = regexp.MustCompile(`<[^>]*>?`)
+	pageTitle = spec.Pattern(`(?is)<title[^>]*>(.*?)</title`)
+	pageBody  = spec.Pattern(`(?i)<body\b`)
+	pageTags  = spec.Pattern(`<[^>]*>?`)
 )
 
 // pageText gives the title of a page, else its words; any other text is given as
@@ -202,28 +202,28 @@ func pageText(text string) string {
 	if !strings.HasPrefix(text, "<") {
 		return text
 	}
-	if title := pageTitle.FindStringSubmatch(text); title != nil && strings.TrimSpace(title[1]) != "" {
+	if title := pageTitle().FindStringSubmatch(text); title != nil && strings.TrimSpace(title[1]) != "" {
 		return html.UnescapeString(title[1])
 	}
-	if body := pageBody.FindStringIndex(text); body != nil { // before it are styles and scripts
+	if body := pageBody().FindStringIndex(text); body != nil { // before it are styles and scripts
 		text = text[body[0]:]
 	}
-	words := strings.TrimSpace(html.UnescapeString(pageTags.ReplaceAllString(text, " ")))
+	words := strings.TrimSpace(html.UnescapeString(pageTags().ReplaceAllString(text, " ")))
 	return cmp.Or(words, text)
 }
 
 var (
-	saysConcurrency = regexp.MustCompile(`concurren|parallel|simultaneous|in[ _-]flight`)
-	saysRate        = regexp.MustCompile(`rate[ _-]?limit|per[ _-](second|minute|min|hour|day)|\b[rt]p[smd]\b|too many (requests|tokens)`)
+	saysConcurrency = spec.Pattern(`concurren|parallel|simultaneous|in[ _-]flight`)
+	saysRate        = spec.Pattern(`rate[ _-]?limit|per[ _-](second|minute|min|hour|day)|\b[rt]p[smd]\b|too many (requests|tokens)`)
 )
 
 // Limits tells what a refusal for too many calls says is too much.
 func (r Refusal) Limits(header http.Header) Limits {
 	words := strings.ToLower(r.Message + " " + r.Kind + " " + r.Code)
 	switch {
-	case saysConcurrency.MatchString(words):
+	case saysConcurrency().MatchString(words):
 		return LimitsConcurrency
-	case saysRate.MatchString(words):
+	case saysRate().MatchString(words):
 		return LimitsRate
 	}
 	for name := range header {

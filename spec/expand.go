@@ -66,7 +66,7 @@ func (d *document) expandAround(n, code *yaml.Node) {
 }
 
 // plainVariable finds ${VAR}, and each $$, so that what is behind it is none.
-var plainVariable = pattern(`\$\$|\$\{(\w+)\}`)
+var plainVariable = Pattern(`\$\$|\$\{(\w+)\}`)
 
 // codeOf gives the code of a node, or nil where the mapping is no node that has any.
 func codeOf(n *yaml.Node) *yaml.Node {

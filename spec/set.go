@@ -8,7 +8,7 @@ import (
 	"gopkg.in/yaml.v3"
 )
 
-var setStep = pattern(`^([^.\[\]]+)((?:\[\d+\])*)$`)
+var setStep = Pattern(`^([^.\[\]]+)((?:\[\d+\])*)$`)
 
 // applySets puts the values of --set flags into the tree, before variables are
 // filled in and before validation: a typo in a path is then an unknown key like

@@ -71,7 +71,7 @@ func isYAMLBreak(r rune) bool {
 	return r == '\n' || r == '\r' || r == '\u0085' || r == '\u2028' || r == '\u2029'
 }
 
-var yamlLine = pattern(`line (\d+): `)
+var yamlLine = Pattern(`line (\d+): `)
 
 func (d *document) syntaxError(err error, source []byte) {
 	p := schema.Problem{File: d.file, Line: 1, Col: 1}

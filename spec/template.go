@@ -34,14 +34,14 @@ type part struct {
 }
 
 var (
-	nodeReference   = pattern(`\{\{\s*(\w+)\.([\w.]+)\s*\}\}`)
-	rowReference    = pattern(`\{\{\s*(row)\.([^{}]*?)\s*\}\}`)
-	bareReference   = pattern(`\{\{\s*(\w+)\s*\}\}`)
+	nodeReference   = Pattern(`\{\{\s*(\w+)\.([\w.]+)\s*\}\}`)
+	rowReference    = Pattern(`\{\{\s*(row)\.([^{}]*?)\s*\}\}`)
+	bareReference   = Pattern(`\{\{\s*(\w+)\s*\}\}`)
 	eitherReference = sync.OnceValue(func() *regexp.Regexp {
 		return regexp.MustCompile(nodeReference().String() + "|" + bareReference().String())
 	})
-	wordAfterBraces = pattern(`^\{\{\s*[\w.]`)
-	likeReference   = pattern(`\{\{\s*([\w.-]+)\s*\}\}`) // an author may have meant one
+	wordAfterBraces = Pattern(`^\{\{\s*[\w.]`)
+	likeReference   = Pattern(`\{\{\s*([\w.-]+)\s*\}\}`) // an author may have meant one
 )
 
 // looseBraces gives the text at the first {{ that begins none of the patterns,

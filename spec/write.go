@@ -40,7 +40,7 @@ func Write(w io.Writer, p *Pipeline, variables map[string]string) error {
 	return err
 }
 
-var notInBatchName = pattern(`^[.-]|[^A-Za-z0-9_.-]`)
+var notInBatchName = Pattern(`^[.-]|[^A-Za-z0-9_.-]`)
 
 // maxBatchName keeps the name of a results file to what file systems take.
 const maxBatchName = 100

@@ -209,8 +209,8 @@ func (y *yamlWriter) escaped(s string) string {
 }
 
 var (
-	plainText = pattern(`^[\pL_][\pL\pN_ ./()+'-]*$`)
-	olderYAML = pattern(`(?i)^(y|n|yes|no|on|off)$`) // of which other readers make true and false
+	plainText = Pattern(`^[\pL_][\pL\pN_ ./()+'-]*$`)
+	olderYAML = Pattern(`(?i)^(y|n|yes|no|on|off)$`) // of which other readers make true and false
 )
 
 // isPlain tells whether a text needs no quotes.

@@ -6,7 +6,6 @@ import (
 	"errors"
 	"fmt"
 	"path/filepath"
-	"regexp"
 	"slices"
 	"strings"
 
@@ -80,7 +79,7 @@ func inputValue(text, typ string, asFiles bool) (any, error) {
 	return v, nil
 }
 
-var isAddress = regexp.MustCompile(`(?i)^(https?|data):`)
+var isAddress = spec.Pattern(`(?i)^(https?|data):`)
 
 // paths makes the paths in a value, or in a list of them, absolute; with asFiles, each
 // becomes the file that it names.
@@ -90,7 +89,7 @@ func paths(v any, asFiles bool) (any, error) {
 		if v == "" && asFiles {
 			return nil, errors.New("it is empty, but must be the path of a file")
 		}
-		if v == "" || isAddress.MatchString(v) {
+		if v == "" || isAddress().MatchString(v) {
 			return v, nil
 		}
 		absolute, err := filepath.Abs(v)

@@ -33,7 +33,7 @@ func tool(t *testing.T, name string) string {
 	t.Helper()
 	path := os.Getenv(name)
 	if path == "" {
-		t.Fatalf("%s is not set: run this with make integration", name)
+		t.Fatalf("%s is not set: run this with make integration, or make bench", name)
 	}
 	return path
 }

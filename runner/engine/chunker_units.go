@@ -6,6 +6,8 @@ import (
 	"unicode/utf8"
 
 	"github.com/rivo/uniseg"
+
+	"nightshift/spec"
 )
 
 // divider finds the first unit of a text, which is not empty. White space belongs to
@@ -61,7 +63,7 @@ func wraps(line, next string) bool {
 	return !strings.ContainsRune(`.!?…:;"”»)。！？`, last) && !listItem().MatchString(firstLineOf(next))
 }
 
-var listItem = pattern(`^\s*([-*+>|]|\d+[.)])\s?`)
+var listItem = spec.Pattern(`^\s*([-*+>|]|\d+[.)])\s?`)
 
 func firstLineOf(text string) string {
 	if i := strings.IndexByte(text, '\n'); i >= 0 {
@@ -101,8 +103,8 @@ func untilBlank(text string, begins func(line string) bool) int {
 }
 
 var (
-	mdHeading = pattern(`^ {0,3}#{1,6}([ \t]|\r?\n|$)`)
-	mdFence   = pattern("^ {0,3}(```+|~~~+)")
+	mdHeading = spec.Pattern(`^ {0,3}#{1,6}([ \t]|\r?\n|$)`)
+	mdFence   = spec.Pattern("^ {0,3}(```+|~~~+)")
 )
 
 // firstBlock is a block of Markdown: a heading (with #), code between fences, or a

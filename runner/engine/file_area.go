@@ -253,7 +253,7 @@ func bareFileError(err error) error {
 }
 
 // nameEnding is what ends the name of a file as its type: v1.2 has none.
-var nameEnding = pattern(`[^/]\.[0-9]{0,3}[A-Za-z][A-Za-z0-9]{0,9}$`)
+var nameEnding = spec.Pattern(`[^/]\.[0-9]{0,3}[A-Za-z][A-Za-z0-9]{0,9}$`)
 
 // withEnding gives a name without an ending that of another.
 func withEnding(name, ending string) string {

@@ -72,7 +72,7 @@ func compileCodeExecution(s *setup) step {
 	}
 }
 
-var functionName = pattern(`^[\p{L}_$][\p{L}\p{N}_$]*$`)
+var functionName = spec.Pattern(`^[\p{L}_$][\p{L}\p{N}_$]*$`)
 
 func (s *setup) refuseOtherLanguages() {
 	const instead = "code in Python runs on the platform only; write it in JavaScript (language: 1), or run the batch with backend: vectorshift"

@@ -53,7 +53,7 @@ func (p *Pipeline) giveUsableIDs(declared map[*Node]bool) {
 		}
 	}
 	for n := range declared {
-		if used[n.Name] && !word.MatchString(n.ID) {
+		if used[n.Name] && !word().MatchString(n.ID) {
 			n.ID = p.newID(n)
 		}
 	}

@@ -7,11 +7,11 @@ import (
 	"encoding/json"
 	"fmt"
 	"maps"
-	"regexp"
 	"slices"
 	"strings"
 
 	"nightshift/schema"
+	"nightshift/spec"
 )
 
 // Node is one step of a pipeline. Values are plain ones: nil, bool, string,
@@ -95,7 +95,7 @@ func (p *Pipeline) Add(name string, what NodeSpec) *Node {
 	return n
 }
 
-var noWord = regexp.MustCompile(`\W`)
+var noWord = spec.Pattern(`\W`)
 
 // newID makes an id: always the same of the names of a pipeline and of a node, so
 // that a save that is repeated makes the same graph.
@@ -116,7 +116,7 @@ func derivedID(pipeline string, n *Node, round int) string {
 		of = append(of, fmt.Sprint(round))
 	}
 	sum := sha256.Sum256([]byte(strings.Join(of, "\x00")))
-	return noWord.ReplaceAllString(n.Type, "_") + "_" + hex.EncodeToString(sum[:12])
+	return noWord().ReplaceAllString(n.Type, "_") + "_" + hex.EncodeToString(sum[:12])
 }
 
 // setting gives what an input is set to, or its default.

@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"maps"
-	"regexp"
 	"slices"
 	"strings"
 
@@ -25,7 +24,7 @@ func (p *Pipeline) Spec() (sp *spec.Pipeline, notes []string, err error) {
 	used := p.draft().graph.used
 	var wrong []error
 	for _, n := range p.nodes {
-		fits := nameOfNode.MatchString(n.Name) && count[n.Name] == 1
+		fits := nameOfNode().MatchString(n.Name) && count[n.Name] == 1
 		switch {
 		case p.foreign(n) && used[n.ID] == nil && (!fits || n.Type == "sticky_note"):
 			notes = append(notes, n.label()+" is left out")
@@ -54,7 +53,7 @@ func (p *Pipeline) Spec() (sp *spec.Pipeline, notes []string, err error) {
 	return sp, notes, nil
 }
 
-var nameOfNode = regexp.MustCompile(`^[A-Za-z_]\w*$`)
+var nameOfNode = spec.Pattern(`^[A-Za-z_]\w*$`)
 
 // spec is the node as a batch file declares it, and the inputs that are left out of
 // it though they say something.

@@ -1,8 +1,6 @@
 package vectorshift
 
 import (
-	"regexp"
-
 	"nightshift/spec"
 )
 
@@ -10,7 +8,7 @@ import (
 // they are on the wire, and back. What is not in it stays as it is.
 type naming struct{ ids, names map[string]string }
 
-var word = regexp.MustCompile(`^\w+$`)
+var word = spec.Pattern(`^\w+$`)
 
 // namingOf names nodes as they were fetched. A name that does not tell one node, or
 // that a reference cannot hold, has no part in it: there the id stays, and is no name
@@ -23,7 +21,7 @@ func namingOf(nodes []*Node) naming {
 	}
 	var stay []string // ids
 	for _, n := range nodes {
-		if count[n.Name] > 1 || !word.MatchString(n.Name) {
+		if count[n.Name] > 1 || !word().MatchString(n.Name) {
 			delete(named, n.Name)
 			stay = append(stay, n.ID)
 		}

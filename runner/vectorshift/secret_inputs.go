@@ -2,26 +2,26 @@ package vectorshift
 
 import (
 	"encoding/json"
-	"regexp"
 	"strings"
 
 	"nightshift/schema"
+	"nightshift/spec"
 )
 
 var (
-	mask       = regexp.MustCompile(`[*\x{2022}]{3}`)
-	keyName    = regexp.MustCompile(`(?i)(api|access|secret|private|subscription)[_-]?key([_-]?id)?$`)
-	secretName = regexp.MustCompile(`(?i)key|secret|password|token|auth|credential|headers`)
+	mask       = spec.Pattern(`[*\x{2022}]{3}`)
+	keyName    = spec.Pattern(`(?i)(api|access|secret|private|subscription)[_-]?key([_-]?id)?$`)
+	secretName = spec.Pattern(`(?i)key|secret|password|token|auth|credential|headers`)
 )
 
 // isMask tells whether a value is what the platform shows in place of a key.
-func isMask(v any) bool { return mask.MatchString(text(v)) }
+func isMask(v any) bool { return mask().MatchString(text(v)) }
 
 // isSecret tells whether an input takes a key or a password: by its name, where the
 // catalogue does not know it.
 func isSecret(t *schema.NodeType, input string) bool {
 	f, known := fieldOf(t, input)
-	return f.Secret || !known && secretName.MatchString(input)
+	return f.Secret || !known && secretName().MatchString(input)
 }
 
 // isProviderKey tells whether an input takes a key of a provider, other than the
@@ -31,7 +31,7 @@ func isProviderKey(t *schema.NodeType, input string) bool {
 	if known || t != nil && t.OpenInputs {
 		return f.Secret && strings.Contains(input, "key")
 	}
-	return keyName.MatchString(input)
+	return keyName().MatchString(input)
 }
 
 // takesPersonalKey tells whether a node of this type can say that its key is to be sent.
@@ -52,5 +52,5 @@ func holdsSecret(f schema.Field, v any) bool {
 	case nil, bool, json.Number:
 		return f.Secret
 	}
-	return f.Secret || secretName.MatchString(f.Name)
+	return f.Secret || secretName().MatchString(f.Name)
 }

@@ -4,7 +4,6 @@ import (
 	"encoding/json"
 	"maps"
 	"reflect"
-	"regexp"
 	"slices"
 	"strconv"
 	"strings"
@@ -45,7 +44,7 @@ func normal(f schema.Field, v any) any {
 	return v
 }
 
-var number = regexp.MustCompile(`^-?(0|[1-9]\d*)(\.\d+)?([eE][+-]?\d+)?$`)
+var number = spec.Pattern(`^-?(0|[1-9]\d*)(\.\d+)?([eE][+-]?\d+)?$`)
 
 // typed gives a value the type that the catalogue asks for, where it is text that
 // says a number, true or false.
@@ -53,7 +52,7 @@ func typed(f schema.Field, v any) any {
 	switch s, _ := v.(string); {
 	case f.Type == "bool" && (s == "true" || s == "false"):
 		return s == "true"
-	case (f.Type == "int32" || f.Type == "float") && number.MatchString(s):
+	case (f.Type == "int32" || f.Type == "float") && number().MatchString(s):
 		return json.Number(s)
 	}
 	return v

@@ -18,6 +18,7 @@ import (
 
 	"nightshift/runner"
 	"nightshift/schema"
+	"nightshift/spec"
 )
 
 // chat is the protocol of OpenAI's chat completions, which most providers speak.
@@ -253,7 +254,7 @@ func chatPieces(w *wire, resp *http.Response, text func(string)) (Answer, error)
 type noNullErrors struct{ ssestream.Decoder }
 
 // nullError matches no text of a model's: quotes in that have a backslash.
-var nullError = pattern(`"error"\s*:\s*null`)
+var nullError = spec.Pattern(`"error"\s*:\s*null`)
 
 func (d noNullErrors) Event() ssestream.Event {
 	event := d.Decoder.Event()

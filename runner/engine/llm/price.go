@@ -51,7 +51,7 @@ func (p *PriceList) Cost(provider, model string, a Answer) (usd float64, known b
 
 // dated is the end of a model's name that says which of its versions is meant,
 // as in gpt-4o-2024-08-06 and claude-sonnet-4-5-20250929.
-var dated = pattern(`-20\d\d(-\d\d-\d\d|\d{4})$`)
+var dated = spec.Pattern(`-20\d\d(-\d\d-\d\d|\d{4})$`)
 
 func (p *PriceList) lookup(provider, model string) (listPrice, bool) {
 	undated := dated().ReplaceAllString(model, "")

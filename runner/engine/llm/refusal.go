@@ -7,6 +7,7 @@ import (
 	"strconv"
 
 	"nightshift/runner"
+	"nightshift/spec"
 )
 
 // refusal is an answer that is no success.
@@ -61,7 +62,7 @@ var accountCodes = []string{
 
 // saysAccount are the words of those who give no code: Google and xAI answer 400
 // to a wrong key, Anthropic to an empty account.
-var saysAccount = pattern(`(?i)incorrect api key|api key not valid|invalid api key|credit balance is too low`)
+var saysAccount = spec.Pattern(`(?i)incorrect api key|api key not valid|invalid api key|credit balance is too low`)
 
 func speaksOfAccount(said runner.Refusal) bool {
 	for _, word := range []string{said.Code, said.Kind, said.Reason} {

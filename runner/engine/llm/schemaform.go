@@ -6,6 +6,7 @@ import (
 	"strings"
 
 	"nightshift/runner"
+	"nightshift/spec"
 )
 
 // schemaAt is a schema, and where it is sent.
@@ -36,7 +37,7 @@ func (c *Client) setSchemaForm(at schemaAt, inWords bool, why error) {
 }
 
 // namesSchema is how refusals speak of the members that hold a schema.
-var namesSchema = pattern(`(?i)response[_ ]format|json[_ ]schema|structured[_ -]output|output[_ ](config|format)`)
+var namesSchema = spec.Pattern(`(?i)response[_ ]format|json[_ ]schema|structured[_ -]output|output[_ ](config|format)`)
 
 // refusesSchema tells whether a model takes no schema, or not this one.
 func refusesSchema(err error) bool {

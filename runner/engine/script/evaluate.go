@@ -15,7 +15,7 @@ import (
 
 // unicodeProperty is found in regular expressions, where it would silently match
 // nothing.
-var unicodeProperty = pattern(`\\[pP]\{\w+(=\w+)?\}`)
+var unicodeProperty = spec.Pattern(`\\[pP]\{\w+(=\w+)?\}`)
 
 // parse makes a program of a text. Comments that name source maps, which are
 // files, are not followed.
@@ -214,7 +214,7 @@ func (e *evaluation) returned(result goja.Value) error {
 	return e.rest(missing)
 }
 
-var identifier = pattern(`^[\p{L}_$][\p{L}\p{N}_$]*$`)
+var identifier = spec.Pattern(`^[\p{L}_$][\p{L}\p{N}_$]*$`)
 
 // variable reads a global variable; undefined where there is none. Those that
 // were made by let and const are no members of the global object.
