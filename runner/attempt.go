@@ -57,7 +57,7 @@ func (r *run) resume(ctx context.Context, t *task) bool {
 		return false
 	}
 	if err != nil {
-		r.fail(t, err, Result{Error: describe(err, classStatus), Usage: t.paid})
+		r.fail(t, err, Result{Error: Describe(err, classStatus), Usage: t.paid})
 		return false
 	}
 	r.emit(t.event(Resumed))
@@ -118,13 +118,13 @@ func (r *run) judge(ctx context.Context, t *task, status Status, err error) {
 	switch {
 	case err != nil: // it is lost sight of, and must not go on for ever
 		err = fmt.Errorf("%w; the run %s", err, endedBy(r.terminate(ctx, t.handle)))
-		result.Error = describe(err, classStatus)
+		result.Error = Describe(err, classStatus)
 	case status.Suspended != nil:
 		if err = r.suspended(t, *status.Suspended, status.Usage); err == nil {
 			return
 		}
 		_ = r.terminate(ctx, t.handle)
-		result.Error = describe(err, classRun)
+		result.Error = Describe(err, classRun)
 	case status.State == Succeeded:
 		result.Status, result.Outputs = Succeeded, status.Outputs
 	case status.State == Cancelled:
@@ -134,7 +134,7 @@ func (r *run) judge(ctx context.Context, t *task, status Status, err error) {
 			return
 		}
 		err = status.Err
-		result.Error = describe(err, classRun)
+		result.Error = Describe(err, classRun)
 	}
 	if result.Status != Failed {
 		r.end(t, nil, result)

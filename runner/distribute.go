@@ -3,7 +3,6 @@ package runner
 import (
 	"context"
 	"errors"
-	"fmt"
 	"iter"
 	"time"
 
@@ -119,12 +118,19 @@ func (d *distribution) passes(ctx context.Context) error {
 	if d.past != nil {
 		open = d.past.Passes()
 	}
-	if d.HandOnly && len(open) > 0 {
-		d.left.Store(true)
-		d.going = len(open)
-		return nil
-	}
 	for _, b := range open {
+		there, err := d.begun(ctx, b)
+		switch {
+		case err != nil:
+			d.left.Store(true)
+			return err
+		case !there:
+			continue
+		case d.HandOnly:
+			d.left.Store(true)
+			d.going++
+			continue
+		}
 		d.emit(Event{Kind: Attached, ID: b.ID, Handle: b.Handle})
 		d.joining = true
 		if err := d.follow(ctx, b); err != nil {
@@ -135,14 +141,20 @@ func (d *distribution) passes(ctx context.Context) error {
 		}
 	}
 	d.joining = false // all of them are written
+	if d.going > 0 {
+		return nil
+	}
 	begun, err := d.hand(ctx)
 	if err != nil || begun.Handle.TaskID == "" {
 		return err
 	}
 	if d.HandOnly {
 		d.left.Store(true)
+		if err := d.begin(ctx, begun); err != nil {
+			return err
+		}
 		d.going++
-		return d.backend.Begin(ctx, begun.Handle)
+		return nil
 	}
 	return d.follow(ctx, begun)
 }
@@ -209,8 +221,13 @@ func (d *distribution) hand(ctx context.Context) (Begun, error) {
 		return Begun{}, err
 	case total == 0:
 		return Begun{}, nil
+	case d.asked(ctx):
+		d.left.Store(true)
+		d.drained = true
+		d.forget(ctx, h)
+		return Begun{}, nil
 	}
-	b := Begun{ID: h.TaskID, Attempt: 1, Handle: h, At: time.Now(), Pass: true}
+	b := Begun{ID: h.TaskID, Attempt: 1, Handle: h, At: time.Now(), Pass: true, Unbegun: true}
 	if d.Journal != nil && !d.noted(d.Journal.Intend(b)) {
 		d.left.Store(true)
 		d.forget(ctx, h)
@@ -234,95 +251,4 @@ func sourceProblem(err error) error {
 		return nil
 	}
 	return &SourceError{err}
-}
-
-// follow sees a pass to its end, and writes its results.
-func (d *distribution) follow(ctx context.Context, b Begun) error {
-	ended := make(chan struct{})
-	defer close(ended)
-	go func() {
-		select {
-		case <-d.Drain:
-			_ = d.backend.Drain(ctx, b.Handle) // where it does not hear, a second signal ends it
-		case <-ended:
-		}
-	}()
-	err := d.backend.Begin(ctx, b.Handle)
-	if err == nil {
-		d.end, err = d.backend.Follow(ctx, b.Handle, d.write)
-	}
-	if ctx.Err() != nil {
-		if err = d.interrupted(ctx, b); err != nil {
-			return err
-		}
-	}
-	if err != nil {
-		d.left.Store(true)
-		d.going++
-		return err
-	}
-	if d.end.Left {
-		d.left.Store(true)
-	}
-	if d.asked(ctx) {
-		d.drained = true
-	}
-	return d.over(ctx, b)
-}
-
-// write sends a result off.
-func (d *distribution) write(r *Result) error {
-	if d.isNew(r) {
-		d.last = make(chan struct{})
-		d.send(Event{Kind: Finished, Time: r.FinishedAt, ID: r.ID, Result: r}, d.last)
-	}
-	return nil
-}
-
-// interrupted ends a pass as its batch is to end, or leaves it going. An error says
-// that it goes on.
-func (d *distribution) interrupted(ctx context.Context, b Begun) error {
-	d.left.Store(true)
-	cause := context.Cause(ctx)
-	if _, failed := errors.AsType[*unwritten](cause); failed || errors.Is(cause, ErrDetach) {
-		d.going++
-		return ctx.Err()
-	}
-	within, release := context.WithTimeout(context.WithoutCancel(ctx), endWithin)
-	defer release()
-	err := d.backend.Terminate(within, b.Handle)
-	if _, never := errors.AsType[*NotFoundError](err); never {
-		return ctx.Err() // it is not going, and the next invocation begins it
-	}
-	if err == nil {
-		d.end, err = d.backend.Follow(within, b.Handle, d.write)
-	}
-	if err != nil {
-		d.going++
-		return fmt.Errorf("the runs of %s may go on: %w", b.Handle.TaskID, err)
-	}
-	return nil
-}
-
-// over forgets a pass whose results are written.
-func (d *distribution) over(ctx context.Context, b Begun) error {
-	if d.last != nil {
-		<-d.last // with all before it
-	}
-	if _, failed := errors.AsType[*unwritten](context.Cause(ctx)); failed {
-		d.left.Store(true)
-		return ctx.Err() // the next invocation has it
-	}
-	if d.Journal != nil && !d.noted(d.Journal.Drop(b.ID)) {
-		return nil
-	}
-	d.forget(ctx, b.Handle)
-	return nil
-}
-
-// forget removes what is stored of a pass. What stays costs a little room.
-func (d *distribution) forget(ctx context.Context, h Handle) {
-	within, release := context.WithTimeout(context.WithoutCancel(ctx), endWithin)
-	defer release()
-	_ = d.backend.Forget(within, h)
 }

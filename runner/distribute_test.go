@@ -122,8 +122,76 @@ func TestDistributeWhatWasNeverBegun(t *testing.T) {
 	}
 	_, err = distribute(t, o, f, "a b", nil)
 	want(t, "error", err, nil)
-	want(t, "handed", f.idsHanded(), "a b")
+	want(t, "handed", f.idsHanded(), "a b a b") // what was not begun binds nobody
 	want(t, "lines", rowsIn(t, o.Path), "a b")
+	want(t, "forgotten", f.forgotten, 2)
+}
+
+// TestDistributeWhatMayBeBegun: it was begun, and the answer was lost; other items were asked for since.
+func TestDistributeWhatMayBeBegun(t *testing.T) {
+	o, f := nightly(t), newField()
+	f.lostAnswers = 1
+	_, err := distribute(t, o, f, "a b", nil)
+	if _, lost := errors.AsType[*ConnectionError](err); !lost {
+		t.Errorf("error %v", err)
+	}
+	for range 2 {
+		outcome, err := distribute(t, o, f, "a b c", func(p *Plan) { p.HandOnly = true })
+		want(t, "error", err, nil)
+		want(t, "passes that go on", outcome.Passes, 1)
+	}
+	_, err = distribute(t, o, f, "a b c", nil)
+	want(t, "error", err, nil)
+	want(t, "handed", f.idsHanded(), "a b c")
+	want(t, "lines", rowsIn(t, o.Path), "a b c")
+}
+
+// TestDistributeHandsOverAgain: what was handed over and never begun does not make the next
+// ones believe that it is under way.
+func TestDistributeHandsOverAgain(t *testing.T) {
+	o, f := nightly(t), newField()
+	handOnly := func(p *Plan) { p.HandOnly = true }
+	f.lostBegins = 2
+	for range 2 {
+		outcome, err := distribute(t, o, f, "a", handOnly)
+		want(t, "failed", err != nil, true)
+		want(t, "passes that go on", outcome.Passes, 0)
+	}
+	outcome, err := distribute(t, o, f, "a", handOnly)
+	want(t, "error", err, nil)
+	want(t, "passes that go on", outcome.Passes, 1)
+	want(t, "begun", f.passes["pass-3"].begun, true)
+	want(t, "handed", f.idsHanded(), "a a a")
+}
+
+// TestDistributeInterruptedInBetween: a batch that is asked to drain when all is handed
+// over begins nothing.
+func TestDistributeInterruptedInBetween(t *testing.T) {
+	o, f := nightly(t), newField()
+	drain := make(chan struct{})
+	f.handing = func() { close(drain) }
+	outcome, err := distribute(t, o, f, "a b", func(p *Plan) { p.Drain = drain })
+	want(t, "error", err, nil)
+	want(t, "stopped", outcome.Stopped, Interrupted)
+	want(t, "begun", f.passes["pass-1"].begun, false)
+	want(t, "forgotten", f.forgotten, 1)
+}
+
+// TestDistributeRetriesWhatIsJoined: what failed in a pass that is joined only now is run
+// again where that is asked for.
+func TestDistributeRetriesWhatIsJoined(t *testing.T) {
+	for name, goes := range map[string]int{"written before": 3, "not written": 0} {
+		t.Run(name, func(t *testing.T) {
+			o, f := nightly(t), newField()
+			f.goes, f.cut = goes, func() error { return errCut }
+			_, _ = distribute(t, o, f, "a b!x c!y", nil)
+			f.goes, o.RetryFailed, o.RetryClasses = -1, true, []string{"x"}
+			_, err := distribute(t, o, f, "a b c", nil)
+			want(t, "error", err, nil)
+			want(t, "handed", f.idsHanded(), "a b c b")
+			want(t, "lines", rowsIn(t, o.Path), "a c!y b*2")
+		})
+	}
 }
 
 // TestDistributeInParts: what hands over, and what only follows.
@@ -283,7 +351,7 @@ func TestDistributeProperty(t *testing.T) {
 			rt.Fatalf("lines %v of rows %v", got, rows)
 		}
 		for id, p := range f.passes {
-			if !p.ended {
+			if p.begun && !p.ended {
 				rt.Fatalf("pass %s was not followed to its end", id)
 			}
 		}

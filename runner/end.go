@@ -60,8 +60,9 @@ func addUsage(a, b *Usage) *Usage {
 	return a.Add(*b)
 }
 
-// describe puts an error into a result, with the class that it asks for.
-func describe(err error, class string) *ErrorInfo {
+// Describe puts an error into a result, with the class that it asks for, else the one
+// that is given.
+func Describe(err error, class string) *ErrorInfo {
 	if err == nil {
 		return &ErrorInfo{Class: class, Message: "the backend gave no reason"}
 	}

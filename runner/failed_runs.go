@@ -16,7 +16,7 @@ func (r *run) startAgain(t *task, failed Status) bool {
 	now := time.Now()
 	e := t.event(Parked)
 	t.due = now.Add(backoff(&r.Retry, t.attempt-t.before, r.chance))
-	e.Until, e.Reason = t.due, describe(failed.Err, classRun).Message
+	e.Until, e.Reason = t.due, Describe(failed.Err, classRun).Message
 	t.usage, t.paid = addUsage(t.usage, failed.Usage), nil
 	e.Usage, e.Carried = t.tell()
 	t.step, t.answersSince, t.trouble = toStart, now, trouble{}

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"iter"
+	"net/http"
 	"strings"
 	"sync"
 	"time"
@@ -22,11 +23,13 @@ type field struct {
 	handed    []string // ids, in all passes
 	forgotten int
 
-	lostBegins int          // begins whose answer is lost, and that did not happen
-	goes       int          // items that end before the process is cut off or interrupted; -1: all
-	cut        func() error // what happens then; an error ends Follow
-	holds      bool         // passes go no further than goes allows; else they go on without us
-	stops      StopReason   // passes stop for that when goes items have ended
+	lostBegins  int          // begins whose answer is lost, and that did not happen
+	lostAnswers int          // begins whose answer is lost
+	handing     func()       // is called when items were handed over
+	goes        int          // items that end before the process is cut off or interrupted; -1: all
+	cut         func() error // what happens then; an error ends Follow
+	holds       bool         // passes go no further than goes allows; else they go on without us
+	stops       StopReason   // passes stop for that when goes items have ended
 }
 
 type fieldPass struct {
@@ -53,6 +56,9 @@ func (f *field) Hand(_ context.Context, plan *Plan, items iter.Seq2[HandedItem, 
 	if len(p.items) == 0 {
 		return Handle{}, 0, nil
 	}
+	if f.handing != nil {
+		f.handing()
+	}
 	id := fmt.Sprintf("pass-%d", len(f.passes)+1)
 	f.passes[id] = p
 	return Handle{PipelineID: "p", TaskID: id}, len(p.items), nil
@@ -64,6 +70,10 @@ func (f *field) Begin(ctx context.Context, h Handle) error {
 		return &ConnectionError{Err: errors.New("hung up")}
 	}
 	f.pass(h).begun = true
+	if f.lostAnswers > 0 {
+		f.lostAnswers--
+		return &ConnectionError{Err: errors.New("hung up")}
+	}
 	return ctx.Err()
 }
 
@@ -126,6 +136,13 @@ func (f *field) Follow(ctx context.Context, h Handle, results func(*Result) erro
 		}
 	}
 	return end, nil
+}
+
+func (f *field) Status(_ context.Context, h Handle) (Status, error) {
+	if !f.pass(h).begun {
+		return Status{}, &APIError{StatusCode: http.StatusNotFound}
+	}
+	return Status{State: Running}, nil
 }
 
 func (f *field) Terminate(_ context.Context, h Handle) error {

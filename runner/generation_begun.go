@@ -97,6 +97,9 @@ func (h *HeldJournal) End(ctx context.Context, backend Backend, perMinute int) e
 			if err := b.End(ctx, backend); err != nil {
 				return err
 			}
+			if d, distributes := backend.(Distributor); distributes && b.Pass {
+				_ = d.Forget(ctx, b.Handle) // what stays costs a little room
+			}
 			return h.Over(b)
 		})
 	}

@@ -23,14 +23,13 @@ func (g *Generation) Has(id, digest string) bool {
 }
 
 // Joined takes it in that a result was written which an earlier invocation has asked
-// for: its item is not to be run again.
+// for: its item is not to be run again, unless it was asked to be, as it did not succeed.
 func (g *Generation) Joined(l *Line) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	if s := g.ended.entry(l.ID); s != nil && s.digest&markAgain == 0 && s.isOf(g.ended, l.Digest) {
 		g.before.leaveOut(s.digest&markFailed != 0) // it counts as one that stays
 	}
-	g.ended.add(l.ID, l.Digest, false, l.Status != Succeeded)
 	delete(g.again, l.ID)
-	g.before.Add(l)
+	g.remember(l, false)
 }

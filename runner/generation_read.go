@@ -217,23 +217,29 @@ func (g *Generation) scanWith(scan func(io.Reader, func(*ScannedLine) bool) erro
 
 // take counts a line that is there, and tells whether its item had one already.
 func (g *Generation) take(l *Line) (again bool) {
-	asked := g.asked(l.ID)
-	retry := asked && g.RetryFailed && l.Status != Succeeded && (g.RetryClasses == nil || slices.Contains(g.RetryClasses, l.Class))
 	b, begun := g.begun[l.ID]
 	if begun && b.Digest == l.Digest && b.Attempt <= l.Attempts { // this is its end
 		delete(g.begun, l.ID)
 		begun = false
 	}
 	again = g.ended.entry(l.ID) != nil
-	g.ended.add(l.ID, l.Digest, retry, l.Status != Succeeded)
 	g.tally.Add(l)
-	if retry || asked && begun && !b.Over && b.Digest == l.Digest {
+	g.remember(l, begun && !b.Over && b.Digest == l.Digest)
+	return again
+}
+
+// remember takes it in that an item has a result: one that stays, or one that was asked
+// to be run again, or that a run is going of.
+func (g *Generation) remember(l *Line, going bool) {
+	asked := g.asked(l.ID)
+	retry := asked && g.RetryFailed && l.Status != Succeeded && (g.RetryClasses == nil || slices.Contains(g.RetryClasses, l.Class))
+	g.ended.add(l.ID, l.Digest, retry, l.Status != Succeeded)
+	if retry || asked && going {
 		g.before.addUsage(l.Usage) // it is spent, whatever becomes of the item
 		g.again[l.ID] = Standing{Attempts: l.Attempts, Usage: l.Usage, AnswersSince: askedAnew(l), Duplicate: mayGoOn(l)}
 	} else {
 		g.before.Add(l)
 	}
-	return again
 }
 
 func (g *Generation) asked(id string) bool {

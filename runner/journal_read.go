@@ -61,14 +61,15 @@ type journalStart struct {
 	Ending     bool      `json:"ending,omitempty"`
 	Over       bool      `json:"over,omitempty"`
 	Pass       bool      `json:"pass,omitempty"`
+	Unbegun    bool      `json:"unbegun,omitempty"`
 }
 
 func newJournalStart(b Begun) *journalStart {
-	return &journalStart{b.ID, b.Digest, b.Attempt, b.Handle.PipelineID, b.Handle.TaskID, b.Handle.TraceID, b.At, b.Duplicate, b.Ending, b.Over, b.Pass}
+	return &journalStart{b.ID, b.Digest, b.Attempt, b.Handle.PipelineID, b.Handle.TaskID, b.Handle.TraceID, b.At, b.Duplicate, b.Ending, b.Over, b.Pass, b.Unbegun}
 }
 
 func (s *journalStart) begun() Begun {
-	return Begun{s.ID, s.Digest, s.Attempt, Handle{s.PipelineID, s.TaskID, s.TraceID}, s.At, s.Duplicate, s.Ending, s.Over, s.Pass}
+	return Begun{s.ID, s.Digest, s.Attempt, Handle{s.PipelineID, s.TaskID, s.TraceID}, s.At, s.Duplicate, s.Ending, s.Over, s.Pass, s.Unbegun}
 }
 
 // journalState is what a journal says.

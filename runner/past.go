@@ -43,6 +43,7 @@ type Begun struct {
 	Ending    bool // it was about to be terminated, as its batch was interrupted
 	Over      bool // it was terminated: all that counts is that there was the attempt
 	Pass      bool // it is no run of an item, but of many at once elsewhere: see Distribute; ID is the task id
+	Unbegun   bool // of a pass: it was handed over, and whether it was begun is not known
 }
 
 // Journal notes the starts of runs that outlive this process, so that the next

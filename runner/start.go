@@ -171,5 +171,5 @@ func endOfStart(err error) startEnd {
 
 // failStart ends a task of which no run is known.
 func (r *run) failStart(t *task, err error) {
-	r.fail(t, err, Result{Error: describe(err, classStart)})
+	r.fail(t, err, Result{Error: Describe(err, classStart)})
 }

@@ -22,7 +22,7 @@ import (
 // temporal measures batches and single runs on a development server of Temporal, with one
 // worker: three processes that share two cores.
 func (b *bench) temporal() {
-	const flat = 1.25 // as with a tenth of the items, but for 64 bytes of each and how the collector happens to run
+	const flat = 1.3 // as with a tenth of the items, but for 64 bytes of each, and how the collector happens to run
 	few, fewAtWorker := b.spread(10_000)
 	many, manyAtWorker := b.spread(100_000)
 	rate := 100_000 / many.wall.Seconds()

@@ -4,6 +4,7 @@ package cli
 
 import (
 	"math/rand/v2"
+	"os"
 	"syscall"
 	"testing"
 	"time"
@@ -14,6 +15,7 @@ import (
 func TestIntegrationTemporalWorkerKilled(t *testing.T) {
 	t.Parallel() // it waits for a heartbeat that does not come
 	f := newFleet(t, 400)
+	f.each = fleetWindow / 2
 	doomed, other := f.worker(), f.worker()
 	f.hold(80)
 	p := f.run()
@@ -59,28 +61,47 @@ func TestIntegrationTemporalServerKilled(t *testing.T) {
 // batch again each time: nothing is repeated.
 func TestIntegrationTemporalClientKilled(t *testing.T) {
 	f := newFleet(t, 400)
+	f.takes = 50 * time.Millisecond
 	f.worker()
 	const seed = 20261124
 	t.Logf("seed %d", seed)
 	random := rand.New(rand.NewPCG(seed, 0))
-	kills := 0
-	for i := range 12 {
-		p := f.run()
-		if i%3 == 2 {
-			f.came(nil, 30*i)
+	size := func() int64 { // of the results
+		info, err := os.Stat(f.results())
+		if err != nil {
+			return 0
 		}
-		select {
-		case <-p.ended:
-		case <-time.After(time.Duration(random.IntN(150)) * time.Millisecond): // the moment is to be any
+		return info.Size()
+	}
+	kills, joined := 0, 0
+	for i := range 12 {
+		before := size()
+		p := f.run()
+		for i%3 == 2 && size() == before { // results are being written
+			select {
+			case <-p.ended:
+				t.Fatalf("it ended, and wrote nothing:\n%s", p.err.String())
+			case <-time.After(time.Millisecond):
+			}
+		}
+		if i%3 < 2 {
+			select {
+			case <-p.ended:
+			case <-time.After(time.Duration(random.IntN(150)) * time.Millisecond): // the moment is to be any
+			}
 		}
 		if p.kill() {
 			kills++
 		}
+		if after := size(); before > 0 && after > before {
+			joined++
+		}
 	}
 	f.run().ends(exitOK)
 	f.whole()
-	if n := f.repeats(); n != 0 || kills < 6 {
-		t.Errorf("%d calls were made again after %d kills", n, kills)
+	t.Logf("%d kills, %d while results were written that were not the first ones", kills, joined)
+	if n := f.repeats(); n != 0 || kills < 6 || joined == 0 {
+		t.Errorf("%d calls were made again after %d kills, %d of them while results were written", n, kills, joined)
 	}
 	if n := len(f.passes()); n != 1 {
 		t.Errorf("there were %d passes, want one", n)

@@ -3,16 +3,13 @@
 package cli
 
 import (
-	"bytes"
 	"fmt"
-	"io"
 	"io/fs"
 	"maps"
 	"net/http"
 	"net/http/httptest"
 	"os"
 	"path/filepath"
-	"regexp"
 	"slices"
 	"strconv"
 	"strings"
@@ -78,6 +75,7 @@ type fleet struct {
 	server   *temporalServer
 
 	connected client.Client // nil: to be connected yet
+	each      int           // shards and single runs that a worker takes on at once
 
 	mu       sync.Mutex
 	takes    time.Duration // of a call
@@ -100,7 +98,7 @@ type fleetWorker struct {
 func newFleet(t *testing.T, rows int) *fleet {
 	f := &fleet{
 		t: t, dir: t.TempDir(), store: t.TempDir(), rows: rows, rowsText: fleetRows("crowd", rows), server: startTemporal(t),
-		takes: 20 * time.Millisecond, asked: map[string]int{},
+		each: 8, takes: 20 * time.Millisecond, asked: map[string]int{},
 	}
 	f.write("batch.yaml", fleetBatch)
 	f.write("rows.jsonl", f.rowsText)
@@ -153,7 +151,7 @@ func (f *fleet) worker(env ...string) *fleetWorker {
 	model := httptest.NewServer(http.HandlerFunc(func(out http.ResponseWriter, r *http.Request) { f.answer(w, out, r) }))
 	f.t.Cleanup(model.Close)
 	env = append(append(f.env(), "OPENAI_API_KEY=a-key-that-opens-nothing", "OPENAI_BASE_URL="+model.URL+"/v1"), env...)
-	w.process = startProcess(f.t, f.t.TempDir(), "", env, "worker", "--concurrency", "8")
+	w.process = startProcess(f.t, f.t.TempDir(), "", env, "worker", "--concurrency", strconv.Itoa(f.each))
 	w.until("works off task queue")
 	return w
 }
@@ -162,93 +160,6 @@ func (f *fleet) worker(env ...string) *fleetWorker {
 func (w *fleetWorker) identity() string {
 	host, _ := os.Hostname()
 	return fmt.Sprintf("%d@%s", w.cmd.Process.Pid, host)
-}
-
-// answer is the model of a worker.
-func (f *fleet) answer(w *fleetWorker, out http.ResponseWriter, r *http.Request) {
-	raw, _ := io.ReadAll(r.Body)
-	f.mu.Lock()
-	f.asked[string(raw)]++
-	f.open++
-	w.open++
-	gate, takes, refused, denied := f.gate, f.takes, f.refused, f.denied
-	holding := f.holds(string(raw))
-	if holding {
-		f.held++
-	}
-	f.mu.Unlock()
-	left := false
-	if holding {
-		select {
-		case <-gate:
-		case <-r.Context().Done():
-			left = true
-		}
-		f.mu.Lock()
-		f.held--
-		f.mu.Unlock()
-	}
-	select {
-	case <-time.After(takes):
-	case <-r.Context().Done():
-		left = true
-	}
-	f.mu.Lock()
-	f.open--
-	w.open--
-	if left {
-		f.hungUp++
-	}
-	f.mu.Unlock()
-	if left {
-		return
-	}
-	status := 0
-	switch {
-	case denied:
-		status = http.StatusUnauthorized
-	case refused != "" && strings.Contains(string(raw), refused):
-		status = http.StatusBadRequest
-	}
-	model := modelServer{again: "1", refuse: func(string, int) int { return status }, asked: map[string]int{}}
-	r.Body = io.NopCloser(bytes.NewReader(raw))
-	model.ServeHTTP(out, r)
-}
-
-// hold lets calls wait from now on until release: those about items from a number on,
-// in each shard but the first 8. So as many are held in the end as may be under way.
-func (f *fleet) hold(from int) {
-	f.mu.Lock()
-	defer f.mu.Unlock()
-	f.gate, f.heldFrom = make(chan struct{}), from
-}
-
-func (f *fleet) release() {
-	f.mu.Lock()
-	defer f.mu.Unlock()
-	close(f.gate)
-	f.gate = nil
-}
-
-var rowNumber = regexp.MustCompile(`number (\d+) of`)
-
-// holds tells whether a call waits; the lock is held.
-func (f *fleet) holds(prompt string) bool {
-	if f.gate == nil {
-		return false
-	}
-	if found := rowNumber.FindStringSubmatch(prompt); found != nil {
-		n, _ := strconv.Atoi(found[1])
-		return n >= f.heldFrom && n%fleetShard >= 8
-	}
-	return true
-}
-
-// refuse lets calls with these words in them fail from now on.
-func (f *fleet) refuse(words string) {
-	f.mu.Lock()
-	defer f.mu.Unlock()
-	f.refused = words
 }
 
 // until waits until something is so; it is asked with the lock held.
@@ -274,42 +185,6 @@ func (f *fleet) until(what string, p *process, so func() bool) {
 			f.t.Fatalf("it takes too long until %s", what)
 		}
 	}
-}
-
-// underWay waits until so many calls are held, and no others are open.
-func (f *fleet) underWay(calls int) {
-	f.t.Helper()
-	f.until(fmt.Sprintf("%d calls are held", calls), nil, func() bool { return f.held == calls && f.open == calls })
-}
-
-// came waits until so many calls have come, of all that ever came.
-func (f *fleet) came(p *process, calls int) {
-	f.t.Helper()
-	f.until(fmt.Sprintf("%d calls have come", calls), p, func() bool { return f.calls() >= calls })
-}
-
-// calls are all that came; the lock is held.
-func (f *fleet) calls() (n int) {
-	for _, times := range f.asked {
-		n += times
-	}
-	return n
-}
-
-// count tells how many calls came since it was last asked.
-func (f *fleet) count() int {
-	f.mu.Lock()
-	defer f.mu.Unlock()
-	n := f.calls()
-	clear(f.asked)
-	return n
-}
-
-// repeats is how many calls there were beside the first for each item.
-func (f *fleet) repeats() int {
-	f.mu.Lock()
-	defer f.mu.Unlock()
-	return f.calls() - len(f.asked)
 }
 
 // settled waits until the store has all results that there are while calls are held.

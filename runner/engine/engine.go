@@ -3,6 +3,7 @@
 package engine
 
 import (
+	"container/list"
 	"context"
 	"crypto/rand"
 	"encoding/hex"
@@ -36,8 +37,7 @@ type Engine struct {
 	pipelines map[string]*saved // by id
 	runs      map[string]*run   // by task id
 	started   uint64
-	ended     [keptRuns]string // a ring of task ids
-	endedAt   int
+	ended     list.List // task ids of runs that have ended and were not waited for; the oldest first
 }
 
 var (
@@ -152,9 +152,22 @@ func (e *Engine) goOn(taskID string, r *run) {
 // remember keeps an ended run for Status until many others have ended. The
 // engine is locked.
 func (e *Engine) remember(taskID string) {
-	delete(e.runs, e.ended[e.endedAt])
-	e.ended[e.endedAt] = taskID
-	e.endedAt = (e.endedAt + 1) % keptRuns
+	r := e.runs[taskID]
+	if r == nil {
+		return
+	}
+	r.place = e.ended.PushBack(taskID)
+	if e.ended.Len() > keptRuns {
+		e.forget(e.ended.Front().Value.(string))
+	}
+}
+
+// forget lets go of a run. The engine is locked.
+func (e *Engine) forget(taskID string) {
+	if r := e.runs[taskID]; r != nil && r.place != nil {
+		e.ended.Remove(r.place)
+	}
+	delete(e.runs, taskID)
 }
 
 // phase gives what a run is at.
@@ -200,7 +213,7 @@ func (e *Engine) Wait(ctx context.Context, h runner.Handle) (runner.Status, erro
 	}
 	if p.status.State.Ended() {
 		e.mu.Lock()
-		delete(e.runs, h.TaskID)
+		e.forget(h.TaskID)
 		e.mu.Unlock()
 	}
 	return p.status, nil

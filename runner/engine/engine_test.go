@@ -226,6 +226,14 @@ func TestRunsAreForgotten(t *testing.T) {
 		if status, err := e.Status(t.Context(), last); err != nil || status.State != runner.Succeeded {
 			t.Errorf("%v, %v; the last run is to be known", status, err)
 		}
+		for range keptRuns { // who waits for a run does not make the engine forget others
+			if _, err := e.Wait(t.Context(), start(t, e, id, runner.Inputs{"in": "x"})); err != nil {
+				t.Fatal(err)
+			}
+		}
+		if _, err := e.Status(t.Context(), last); err != nil {
+			t.Errorf("after others were waited for: %v", err)
+		}
 	})
 }
 

@@ -1,6 +1,7 @@
 package engine
 
 import (
+	"container/list"
 	"context"
 	"errors"
 	"fmt"
@@ -40,7 +41,8 @@ type run struct {
 	refusals  []error     // of the run's suspension: what each of the nodes in next met
 	refusedAt time.Time   // the last of them
 	usage     *runner.Usage
-	phase     *phase // what it is at; belongs to the engine
+	phase     *phase        // what it is at; belongs to the engine
+	place     *list.Element // among the runs that have ended; likewise
 
 	answersSince time.Time            // answers of models that were kept before are not read; zero: all are
 	watcher      *watcher             // nil: nobody watches
