@@ -1,6 +1,7 @@
 package runner
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"iter"
@@ -93,6 +94,8 @@ func (d *distribution) all(ctx context.Context, recorder Recorder, sinks []Sink)
 		outcome.Stopped = ResultsFailed
 	case ctx.Err() != nil || d.drained:
 		outcome.Stopped = Interrupted
+	case end.Stopped == Interrupted: // not by us
+		outcome.Stopped, outcome.Cause = Broken, cmp.Or(end.Cause, errEndedElsewhere)
 	default:
 		outcome.Stopped, outcome.Reason, outcome.Cause = end.Stopped, end.Reason, end.Cause
 	}
@@ -108,6 +111,8 @@ func (d *distribution) all(ctx context.Context, recorder Recorder, sinks []Sink)
 	}
 	return outcome, err
 }
+
+var errEndedElsewhere = errors.New("it was ended elsewhere; run again goes on with what is left")
 
 // unwritten is the cause of a context that ended as results could not be written.
 type unwritten struct{ error }

@@ -33,3 +33,10 @@ func (g *Generation) Joined(l *Line) {
 	delete(g.again, l.ID)
 	g.remember(l, false)
 }
+
+// Known tells whether a journal was there, so that a generation was begun before.
+func (g *Generation) Known() bool { return g.had }
+
+// Finished tells whether the generation was completed, as far as items were asked for,
+// also if the source has others now.
+func (g *Generation) Finished() bool { return g.was != nil || g.header.Ended }

@@ -100,6 +100,9 @@ func (b *Bundle) Load(env Environment) (*File, schema.Problems) {
 	if f != nil {
 		f.Redactor = f.Redactor.withSecrets(secrets)
 	}
+	for i := range problems {
+		problems[i].Snippet = "" // they are told far from the file, in one line
+	}
 	return f, problems
 }
 

@@ -419,3 +419,13 @@ batches:
 		}
 	})
 }
+
+// TestBundleProblemsAreShort: a mistake that only shows elsewhere is told in one line,
+// without lines of the file.
+func TestBundleProblemsAreShort(t *testing.T) {
+	const text = "version: 1\npipeline:\n  name: p\n  nodes: {in: {type: inpt}}\nbatches:\n  b: {inputs: [{in: a}]}\n"
+	_, problems := (&Bundle{Path: "/away/batch.yaml", Files: map[string][]byte{"/away/batch.yaml": []byte(text)}}).Load(nil)
+	if len(problems) == 0 || strings.Contains(problems[:1].Error(), "\n") {
+		t.Errorf("%q", problems.Error())
+	}
+}

@@ -80,6 +80,9 @@ func (d *document) decodeRun(n *yaml.Node, r Run) Run {
 	d.text(temporal, "task_queue", &r.Temporal.TaskQueue)
 	d.integer(temporal, "shard_size", &r.Temporal.ShardSize)
 	d.text(temporal, "store", &r.Temporal.Store)
+	if err := CheckStore(r.Temporal.Store); r.Temporal.Store != "" && err != nil {
+		d.report(d.problem(valueOf(temporal, "store"), "run.temporal.store: %v", err))
+	}
 	if temporal != nil && r.Backend != "temporal" {
 		d.warn(d.problem(keyOf(n, "temporal"), "run.temporal means something to backend temporal only"))
 	}

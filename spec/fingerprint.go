@@ -15,13 +15,13 @@ import (
 	"nightshift/schema"
 )
 
-// Digest stands for what the pipeline does as a batch runs it, on its backend:
+// Digest stands for what the pipeline does as a batch runs it, by what runs it:
 // 32 hex digits that change with the graph, with the files of pipelines and code that
 // it names, with what the batch overrides, and with which saved pipeline is meant.
 // Secrets are left out, so that a new key changes nothing.
 func (f *File) Digest(b *Batch, hide *Redactor) string {
 	p := f.Pipeline
-	said := []any{f.Run.Backend, b.SessionID, b.Version, p.withoutKeys(b.NodeInputOverrides)}
+	said := []any{f.engine(), b.SessionID, b.Version, p.withoutKeys(b.NodeInputOverrides)}
 	if p.Nodes == nil {
 		said = append(said, p.ID, p.Name)
 	}
@@ -33,6 +33,15 @@ func (f *File) Digest(b *Batch, hide *Redactor) string {
 	}
 	sum := sha256.Sum256(AppendJSON(nil, hide.Value(said)))
 	return hex.EncodeToString(sum[:16])
+}
+
+// engine is what runs the pipeline: that of this program runs it on backend local as on
+// backend temporal, so that results of the one can be gone on with on the other.
+func (f *File) engine() string {
+	if f.Run.Backend == "temporal" {
+		return "local"
+	}
+	return f.Run.Backend
 }
 
 // said is what the nodes of a pipeline say. What the files say that they name is not

@@ -72,6 +72,27 @@ func TestDigestLeavesSecretsOut(t *testing.T) {
 	}
 }
 
+// TestDigestOfBackends: this program runs pipelines itself, here or by workers; the
+// hosted platform is another matter.
+func TestDigestOfBackends(t *testing.T) {
+	const text = `version: 1
+pipeline:
+  name: p
+  nodes:
+    in: {type: input}
+    out: {type: output, inputs: {value: "{{ in.text }}"}}
+batches:
+  b: {inputs: [{in: a}]}
+run: {backend: `
+	local := digestOf(t, text+"local}\n", nil)
+	if digestOf(t, text+"temporal}\n", nil) != local {
+		t.Error("it changes when workers run it")
+	}
+	if digestOf(t, text+"vectorshift}\n", nil) == local {
+		t.Error("it stays when the hosted platform runs it")
+	}
+}
+
 // TestDigestChanges: each of these is another pipeline, whose results must not be
 // mixed with those that are there.
 func TestDigestChanges(t *testing.T) {

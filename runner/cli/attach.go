@@ -22,7 +22,8 @@ and that nobody follows, because of --detach or as the command was ended, and wr
 their results, as run does. It begins nothing: run again goes on with items that were
 not handed over. At Ctrl-C the batch goes on.
 
-Exit codes: as run, which judge all of the results; also where nothing is under way.`,
+Exit codes: as run, which judge all of the results; also where nothing is under way, but
+2 where nothing was ever handed over, and 3 where items are left, which run goes on with.`,
 		Example: `  nightshift run batch.yaml --detach
   nightshift attach batch.yaml`,
 		Args:              oneFile,
@@ -62,17 +63,19 @@ func (o *runOptions) attach(ctx context.Context, file *spec.File, std streams) e
 	signals := watchSignals(ctx, o.onInterrupt, say)
 	signals.words = passWords
 	defer signals.stop()
-	began, code := time.Now(), exitOK
+	began := time.Now()
 	var jobs []*job
+	var idle idleBatches
 	defer func() { closeJobs(jobs) }()
 	for _, batch := range picked {
-		j, passes, standing, err := o.underWay(file, batch, began)
+		j, passes, err := o.underWay(file, batch, began)
 		if err != nil {
 			return err
 		}
 		if len(passes) == 0 {
-			notice(standing.said)
-			code = gravest(code, standing.code)
+			if err := idle.add(file, j); err != nil {
+				return err
+			}
 			continue
 		}
 		if err := o.takeUp(file, j, jobs, began, std); err != nil {
@@ -80,6 +83,7 @@ func (o *runOptions) attach(ctx context.Context, file *spec.File, std streams) e
 		}
 		jobs = append(jobs, j)
 	}
+	code := idle.judge(len(jobs) > 0, len(o.batches) > 0, notice)
 	if len(jobs) == 0 {
 		return exitWith(code)
 	}
@@ -91,7 +95,10 @@ func (o *runOptions) attach(ctx context.Context, file *spec.File, std streams) e
 	defer release()
 	signals.starting.Store(true)
 	err = night.run(jobs, pipelineID)
-	if err == nil {
+	if exit, coded := errors.AsType[*exitError](err); err == nil || coded && exit.err == nil {
+		if coded {
+			code = gravest(code, exit.code)
+		}
 		return exitWith(code)
 	}
 	return err

@@ -1,16 +1,10 @@
 package cli
 
 import (
-	"context"
-	"errors"
-	"fmt"
-	"log/slog"
-	"path/filepath"
 	"strings"
 
 	"github.com/spf13/cobra"
 
-	"nightshift/runner/temporal"
 	"nightshift/spec"
 )
 
@@ -50,19 +44,6 @@ func (o *connectionOptions) storeFlag(cmd *cobra.Command) {
 	cmd.Flags().StringVar(&o.store, "store", "", "temporal: `folder` or s3://bucket/prefix that clients and workers share, whatever the batch file says")
 }
 
-// misplaced refuses flags that mean nothing to a backend.
-func (o *connectionOptions) misplaced(backend string) error {
-	if o.cmd == nil || backend == "temporal" {
-		return nil
-	}
-	for _, name := range []string{"address", "namespace", "api-key", "tls", "tls-ca-path", "tls-cert-path", "tls-key-path", "tls-server-name", "tls-disable-host-verification", "task-queue", "store"} {
-		if o.cmd.Flags().Changed(name) {
-			return &exitError{exitUsage, fmt.Errorf("--%s is for backend temporal, but this is for backend %s; leave it out, or give --backend temporal", name, backend)}
-		}
-	}
-	return nil
-}
-
 // put puts what the flags say into a batch file. A folder is relative to the working
 // folder here.
 func (o *connectionOptions) put(file *spec.File) error {
@@ -77,50 +58,8 @@ func (o *connectionOptions) put(file *spec.File) error {
 	return err
 }
 
-// wholeStore makes the folder that a flag names for a store absolute; an address stays
-// as it is.
-func wholeStore(store string) (string, error) {
-	if store == "" || strings.Contains(store, "://") {
-		return store, nil
-	}
-	whole, err := filepath.Abs(store)
-	if err != nil {
-		return "", &exitError{exitUsage, fmt.Errorf("--store %s: %w", store, err)}
-	}
-	return whole, nil
-}
-
 // shownStore is the address of a store without what its query may say.
 func shownStore(url string) string {
 	shown, _, _ := strings.Cut(url, "?")
 	return shown
-}
-
-// key is the API key that flags and variables give; "": there is none.
-func (o *connectionOptions) key(env spec.Environment) string {
-	if o.apiKey != "" {
-		return o.apiKey
-	}
-	key, _ := env("TEMPORAL_API_KEY")
-	return key
-}
-
-// dial connects to the cluster. From here on its API key is hidden.
-func (o *connectionOptions) dial(ctx context.Context, env spec.Environment, log *slog.Logger, say func(string), std streams) (*temporal.Client, error) {
-	std.err.redact = std.err.redact.WithKeys([]string{o.key(env)})
-	client, err := temporal.Dial(ctx, temporal.Options{
-		Address: o.address, Namespace: o.namespace, APIKey: o.apiKey,
-		TLS: o.tls, TLSCA: o.tlsCA, TLSCert: o.tlsCert, TLSKey: o.tlsKey,
-		TLSServerName: o.tlsServer, DisableHostVerification: o.anyHost,
-		Env: env, Log: log, Say: say,
-	})
-	switch {
-	case err == nil:
-		return client, nil
-	case ofBackend(err):
-		return nil, &exitError{exitBackend, err}
-	case errors.Is(err, context.Canceled):
-		return nil, &exitError{exitInterrupt, err}
-	}
-	return nil, &exitError{exitUsage, err}
 }

@@ -2,10 +2,13 @@ package cli
 
 import (
 	"io"
+	"net"
+	"net/http"
 	"os"
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/google/go-cmp/cmp"
 	"github.com/spf13/cobra"
@@ -29,17 +32,21 @@ func TestConnectionFlagsAreForTemporal(t *testing.T) {
 	for _, name := range names {
 		t.Run(name, func(t *testing.T) {
 			var o connectionOptions
-			cmd := &cobra.Command{Use: "test", RunE: func(*cobra.Command, []string) error { return o.misplaced("local") }, SilenceErrors: true, SilenceUsage: true}
+			cmd := &cobra.Command{Use: "test", RunE: func(*cobra.Command, []string) error { return o.check("local") }, SilenceErrors: true, SilenceUsage: true}
 			o.connectionFlags(cmd)
 			o.queueFlag(cmd)
 			o.storeFlag(cmd)
 			cmd.SetErr(io.Discard)
-			cmd.SetArgs([]string{"--" + name + "=1"})
+			value := "1"
+			if name == "address" {
+				value = "127.0.0.1:1"
+			}
+			cmd.SetArgs([]string{"--" + name + "=" + value})
 			err := cmd.Execute()
 			if err == nil || !strings.HasPrefix(err.Error(), "--"+name+" is for backend temporal, but this is for backend local") {
 				t.Errorf("%v", err)
 			}
-			if err := o.misplaced("temporal"); err != nil {
+			if err := o.check("temporal"); err != nil {
 				t.Error(err)
 			}
 		})
@@ -85,6 +92,42 @@ func TestStoreOfFlags(t *testing.T) {
 	}
 }
 
+// TestTLSSwitchedOff: --tls=false counts more than what variables and an API key ask for.
+func TestTLSSwitchedOff(t *testing.T) {
+	on := func(name string) (string, bool) { return "true", name == "TEMPORAL_TLS" }
+	for arg, want := range map[string]string{"--tls=false": "false", "--tls": "true", "--namespace=n": "true"} {
+		var o connectionOptions
+		cmd := &cobra.Command{Use: "test"}
+		o.connectionFlags(cmd)
+		if err := cmd.ParseFlags([]string{arg}); err != nil {
+			t.Fatal(err)
+		}
+		if got, _ := o.switchedOff(on)("TEMPORAL_TLS"); got != want {
+			t.Errorf("%s: TEMPORAL_TLS is %s, want %s", arg, got, want)
+		}
+	}
+}
+
+// TestKeySwitchesTLSOn: who gives an API key to a server without TLS is told why it is
+// used.
+func TestKeySwitchesTLSOn(t *testing.T) {
+	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	plain := &http.Server{ReadHeaderTimeout: time.Second}
+	go plain.Serve(listener)
+	defer plain.Close()
+	none := func(string) (string, bool) { return "", false }
+	for key, want := range map[string]bool{"a-key-of-a-cluster-0123456789": true, "": false} {
+		o := connectionOptions{apiKey: key, tls: key == "", address: listener.Addr().String()}
+		_, err := o.dial(t.Context(), none, nil, func(string) {}, streams{err: &console{w: io.Discard}})
+		if err == nil || !strings.Contains(err.Error(), "--tls") || strings.Contains(err.Error(), "an API key switches TLS on") != want {
+			t.Errorf("with key %q: %v", key, err)
+		}
+	}
+}
+
 // TestAPIKeyIsHidden: wherever it comes from, from the moment it is used.
 func TestAPIKeyIsHidden(t *testing.T) {
 	const key = "a-key-of-a-cluster-0123456789"
@@ -93,7 +136,10 @@ func TestAPIKeyIsHidden(t *testing.T) {
 			var said strings.Builder
 			std := streams{err: &console{w: &said}}
 			env := func(name string) (string, bool) {
-				return key, name == "TEMPORAL_API_KEY" && o.apiKey == ""
+				if name == "TEMPORAL_API_KEY" && o.apiKey == "" {
+					return key, true
+				}
+				return "", false
 			}
 			if _, err := o.dial(t.Context(), env, nil, func(string) {}, std); err == nil {
 				t.Fatal("somebody answers")

@@ -72,7 +72,7 @@ func (n *night) reasonOf(outcome runner.Outcome, goneFailed, code int, err error
 // followed.
 func (n *night) tellHanded(j *job) {
 	journal, _ := j.plan.Journal.(*handedOver)
-	how := fmt.Sprintf("nightshift attach %s --batch %s follows it, and writes %s", n.file.Path, j.batch.Name, j.path)
+	how := fmt.Sprintf("%s follows it, and writes %s", n.attaching(j.batch.Name), j.path)
 	switch {
 	case journal != nil && journal.pass != "":
 		n.notice(n.std, fmt.Sprintf("%s: handed over as %s, and left going; %s", j.batch.Name, journal.pass, how))

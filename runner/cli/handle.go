@@ -45,7 +45,7 @@ const maxHandle = 64 << 20
 
 // handleUse says how a handle is given, for the help of commands.
 const handleUse = `The run is named as PIPELINE/TASK, by its ids, or by the JSON that start has
-printed, on standard input. That says where the run is; ids alone are those of a run
+printed, on standard input or as the argument. That says where the run is; ids alone are those of a run
 on the hosted platform, unless --backend temporal is given, where TASK is enough.`
 
 // oneHandle allows one handle, or none.
@@ -66,7 +66,7 @@ func (o *handleOptions) handle(ctx context.Context, args []string, std streams) 
 	case elsewhere:
 		return o.onCluster(ctx, named, std)
 	}
-	if err := o.connection.misplaced("vectorshift"); err != nil {
+	if err := o.connection.check("vectorshift"); err != nil {
 		return nil, nil, err
 	}
 	client, noClient := o.client(std)
@@ -78,6 +78,9 @@ func (o *handleOptions) handle(ctx context.Context, args []string, std streams) 
 
 // onCluster gives a run on a Temporal cluster.
 func (o *handleOptions) onCluster(ctx context.Context, named namedRun, std streams) (background, func(), error) {
+	if err := o.connection.check("temporal"); err != nil {
+		return nil, nil, err
+	}
 	env, err := environment(o.envFiles)
 	if err != nil {
 		return nil, nil, err
@@ -109,17 +112,22 @@ type namedRun struct {
 
 // read reads what names the run.
 func (o *handleOptions) read(args []string, std streams) (h namedRun, err error) {
-	if len(args) == 1 && args[0] != "-" {
+	in, where := std.in, "standard input"
+	switch {
+	case len(args) == 0 || args[0] == "-":
+	case strings.HasPrefix(strings.TrimSpace(args[0]), "{"):
+		in, where = strings.NewReader(args[0]), "the argument"
+	default:
 		return o.ids(args[0])
 	}
-	if in, ok := std.in.(*os.File); ok && isTerminal(in) && len(args) == 0 {
+	if terminal, ok := in.(*os.File); ok && isTerminal(terminal) && len(args) == 0 {
 		return h, &exitError{exitUsage, errors.New("which run? write PIPELINE/TASK, or give the JSON of start on standard input")}
 	}
-	if h, err = decodeHandle(std.in); err != nil {
-		return h, &exitError{exitUsage, fmt.Errorf("standard input: %w", err)}
+	if h, err = decodeHandle(in); err != nil {
+		return h, &exitError{exitUsage, fmt.Errorf("%s: %w", where, err)}
 	}
 	if other := cmp.Or(h.Backend, "vectorshift"); o.backend != "" && other != o.backend {
-		return h, &exitError{exitUsage, fmt.Errorf("--backend %s: standard input names a run on %s; leave the flag out", o.backend, other)}
+		return h, &exitError{exitUsage, fmt.Errorf("--backend %s: %s names a run on %s; leave the flag out", o.backend, where, other)}
 	}
 	return h, nil
 }

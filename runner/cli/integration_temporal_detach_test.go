@@ -14,11 +14,11 @@ import (
 // another process has its results.
 func TestIntegrationTemporalDetach(t *testing.T) {
 	f := newFleet(t, 200)
-	f.command("attach", "batch.yaml").ends(exitOK, "crowd: nothing is under way")
+	f.command("attach", "batch.yaml").ends(exitUsage, "crowd: nothing was handed over")
 	f.run("--detach").ends(exitOK, "crowd: handed over as batch-", "nightshift attach")
 	f.run("--detach").ends(exitOK, "nothing is handed over, as a batch is under way")
 	p := f.command("attach", "batch.yaml")
-	p.until("no worker polls task queue nightshift; start one with nightshift worker")
+	p.until("no worker polls task queue nightshift of namespace default")
 	f.worker()
 	f.came(p, 60)
 	f.command("run", "batch.yaml").ends(exitLocked)

@@ -39,16 +39,16 @@ func TestIntegrationTemporalEnded(t *testing.T) {
 	}{
 		"cancel": {nil, func(_ *testing.T, f *fleet, _ *process) {
 			f.command("cancel", "batch.yaml").ends(exitOK, "is cancelled")
-		}, exitInterrupt, ""},
+		}, exitStopped, "it was cancelled"},
 		"runs --terminate": {nil, func(_ *testing.T, f *fleet, _ *process) {
 			f.command("runs", "batch.yaml", "--terminate").ends(exitOK)
-		}, exitInterrupt, ""},
+		}, exitStopped, "it was cancelled"},
 		"terminated from outside": {nil, func(t *testing.T, f *fleet, _ *process) {
 			out, err := exec.CommandContext(t.Context(), tool(t, "TEMPORAL"), "workflow", "terminate", "--address", f.server.address, "--workflow-id", f.pass(), "--reason", "it costs too much").CombinedOutput()
 			if err != nil {
 				t.Fatalf("%v\n%s", err, out)
 			}
-		}, exitInterrupt, "terminated from outside (it costs too much)"},
+		}, exitStopped, "terminated from outside (it costs too much)"},
 		"SIGTERM": {nil, func(_ *testing.T, _ *fleet, p *process) {
 			p.signal(syscall.SIGTERM)
 		}, exitTerm, "terminated: cancelling the batch"},

@@ -78,12 +78,16 @@ func (o *fileOptions) load(path string, std streams, warn func(schema.Problems))
 	if len(errs) > 0 {
 		return nil, &exitError{exitUsage, errs}
 	}
-	if !o.rehearse { // which calls nobody
-		if err := o.connection.misplaced(file.Run.Backend); err != nil {
-			return nil, err
-		}
+	if o.rehearse { // which calls nobody
+		return file, nil
 	}
-	return file, o.connection.put(file)
+	if err := o.connection.check(file.Run.Backend); err != nil {
+		return nil, err
+	}
+	if err := o.connection.put(file); err != nil || file.Run.Backend != "temporal" {
+		return file, err
+	}
+	return file, checkStoreVariable(file, o.env)
 }
 
 // engine is what the embedded engine works with for a batch file.

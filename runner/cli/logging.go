@@ -51,6 +51,15 @@ func (o *logOptions) say(std streams, message string) {
 	fmt.Fprintln(std.err, message)
 }
 
+// tell says what is good to know, and no trouble.
+func (o *logOptions) tell(std streams, message string) {
+	if logger := o.logger(std); logger != nil {
+		logger.Info(message)
+		return
+	}
+	fmt.Fprintln(std.err, message)
+}
+
 // warnings says those of a batch file.
 func (o *logOptions) warnings(std streams) func(schema.Problems) {
 	return func(problems schema.Problems) { o.say(std, problems.Error()) }

@@ -157,7 +157,9 @@ func (j *job) standing() string {
 	}
 	if j.handedOver() {
 		left := "the others are in it, or to do"
-		if j.look.known {
+		if j.trial {
+			left = "what was asked for is in it"
+		} else if j.look.known {
 			left = fmt.Sprintf("%d in it, or to do%s", j.look.todo, j.gone())
 		}
 		return fmt.Sprintf("%s: re-attached to a batch that is under way; %d already done, %s", name, tally.Items-j.look.gone, left)

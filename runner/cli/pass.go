@@ -35,7 +35,7 @@ func newResume(std streams) *cobra.Command {
 		short: "let a batch go on that pause has stopped",
 		long:  `Resume lets the batches of a file go on that nightshift pause has stopped.`,
 		done:  "goes on",
-		do:    (*temporal.Backend).Resume,
+		do:    (*temporal.Backend).Unpause,
 	})
 }
 
@@ -47,7 +47,7 @@ func newCancel(std streams) *cobra.Command {
 more shards are begun, and runs that are under way are terminated. Results of items
 that have ended are kept, and written by whoever follows the batch: run, or attach.`,
 		done: "is cancelled; nightshift attach writes the results of what has ended, unless somebody follows it",
-		do:   (*temporal.Backend).Cancel,
+		do:   (*temporal.Backend).Terminate,
 	})
 }
 
@@ -90,7 +90,7 @@ func (o *runOptions) act(ctx context.Context, file *spec.File, action passAction
 	}
 	var found []pass
 	for _, batch := range picked {
-		_, passes, _, err := o.underWay(file, batch, time.Now())
+		_, passes, err := o.underWay(file, batch, time.Now())
 		if err != nil {
 			return err
 		}

@@ -212,6 +212,9 @@ func (o *runOptions) run(ctx context.Context, path string, std streams) error {
 	if err := o.checkDetach(file.Run.Backend, jobs); err != nil {
 		return err
 	}
+	if target.cluster {
+		o.warnUnkept(jobs, notice)
+	}
 	night := night{runOptions: o, file: file, signals: signals, std: std, began: began, summaries: summaries{path: o.summary}}
 	pipelineID, release, err := night.open(ctx, target, jobs, notice, say)
 	if err != nil {

@@ -10,6 +10,9 @@ import (
 	"nightshift/spec"
 )
 
+// statePaused is how a batch stands that nightshift pause has stopped.
+const statePaused runner.State = "paused"
+
 // handedRuns lists the batches of a file that were handed over to a Temporal cluster, and
 // ends them if that is asked for.
 func (o *runsOptions) handedRuns(ctx context.Context, file *spec.File, picked []*spec.Batch, std streams) error {
@@ -26,7 +29,7 @@ func (o *runsOptions) handedRuns(ctx context.Context, file *spec.File, picked []
 	}
 	var found []*handed
 	for _, batch := range picked {
-		_, passes, _, err := o.underWay(file, batch, time.Now())
+		_, passes, err := o.underWay(file, batch, time.Now())
 		if err != nil {
 			return err
 		}
@@ -59,6 +62,11 @@ func (o *runsOptions) handedRuns(ctx context.Context, file *spec.File, picked []
 		state := stateUnknown
 		if look != nil {
 			state = look.state
+		}
+		if state == runner.Running {
+			if p, err := backend.Progress(ctx, h.run); err == nil && p.Paused { // without a worker nobody knows
+				state = statePaused
+			}
 		}
 		if err != nil && !isUnknown(err) {
 			failed = append(failed, fmt.Errorf("%s: %w", h.run.TaskID, err))

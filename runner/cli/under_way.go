@@ -1,7 +1,6 @@
 package cli
 
 import (
-	"fmt"
 	"strings"
 	"time"
 
@@ -16,37 +15,30 @@ func (o *runOptions) passFlags(cmd *cobra.Command) {
 	cmd.Flags().StringArrayVar(&o.batches, "batch", nil, "only the batch of this `name` (may be repeated)")
 	cmd.Flags().StringVarP(&o.output, "output", "o", "", "the results, and so the journal, are at this `path`")
 	o.connection.connectionFlags(cmd)
+	o.connection.queueFlag(cmd)
 	o.connection.storeFlag(cmd)
 	o.logFlags(cmd)
 }
 
-// batchStanding is how a batch stands of which nothing is under way.
-type batchStanding struct {
-	said string
-	code int
-}
-
 // underWay finds what of a batch was handed over and has no known end. Whoever follows it
 // at the moment is not disturbed.
-func (o *runOptions) underWay(file *spec.File, batch *spec.Batch, began time.Time) (j *job, passes []runner.Begun, s batchStanding, err error) {
+func (o *runOptions) underWay(file *spec.File, batch *spec.Batch, began time.Time) (j *job, passes []runner.Begun, err error) {
 	if j, err = o.placeCurrent(file, batch, began); err != nil {
-		return nil, nil, s, err
+		return nil, nil, err
 	}
-	s.said = batch.Name + ": nothing is under way"
 	if j.path == "-" || isDevice(j.path) {
-		return j, nil, s, nil
+		return j, nil, nil
 	}
-	g, err := lookAt(file, j)
+	begun, err := unended(file, j)
 	if err != nil {
-		return nil, nil, s, exitFor(err)
+		return nil, nil, exitFor(err)
 	}
-	defer g.Close(false) // it was only looked at
-	passes, tally := g.Passes(), g.Tally()
-	if failed := tally.NotSucceeded() - g.GoneFailed(); failed > 0 {
-		s.code = exitItems
-		s.said += fmt.Sprintf("; %d of %d %s did not succeed", failed, tally.Items, plural(tally.Items, "item", "items"))
+	for _, b := range begun {
+		if b.Pass {
+			passes = append(passes, b)
+		}
 	}
-	return j, passes, s, nil
+	return j, passes, nil
 }
 
 // lookAt opens the generation at the place of a batch to look at it.

@@ -10,6 +10,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"nightshift/runner/temporal"
+	"nightshift/runner/temporal/store"
 	"nightshift/runner/temporal/worker"
 )
 
@@ -80,7 +81,7 @@ it refused · 130 and 143 it was told to end at once.`,
 func (o *workerOptions) validate(cmd *cobra.Command) error {
 	switch {
 	case o.connection.taskQueue == "":
-		return fmt.Errorf("--task-queue must name a task queue")
+		return fmt.Errorf("--task-queue must name a task queue; left out, it is %s", temporal.DefaultTaskQueue)
 	case o.concurrency < 1 || o.concurrency > maxConcurrency:
 		return fmt.Errorf("--concurrency must be from 1 to %d", maxConcurrency)
 	case !(o.rate >= 0) || o.rate == 0 && cmd.Flags().Changed("rate"):
@@ -90,13 +91,16 @@ func (o *workerOptions) validate(cmd *cobra.Command) error {
 	case o.noCache && o.cache != "", o.cache == "" && cmd.Flags().Changed("cache"):
 		return fmt.Errorf("--cache names a file, and --no-cache says that there is none; give one of them")
 	}
+	if err := o.connection.check("temporal"); err != nil {
+		return err
+	}
 	return o.validateLog()
 }
 
 // workerWords is what is said of signals to a worker.
 var workerWords = signalWords{
-	drain: "interrupted: nothing more is taken, runs under way may end, and other workers have the rest; interrupt again to terminate them",
-	again: "interrupted again: terminating the runs that are under way",
+	drain: "told to end: nothing more is taken, runs under way may end, and other workers have the rest; a second signal terminates these runs",
+	again: "told again to end: terminating the runs that are under way",
 }
 
 // work polls until it is told to end.
@@ -112,7 +116,7 @@ func (o *workerOptions) work(ctx context.Context, std streams) error {
 		return err
 	}
 	defer host.close()
-	store, err := wholeStore(o.connection.store)
+	store, err := o.store(ctx)
 	if err != nil {
 		return err
 	}
@@ -129,11 +133,12 @@ func (o *workerOptions) work(ctx context.Context, std streams) error {
 	signals.starting.Store(true)
 	go host.endDrain(signals, o.drainTimeout)
 	warnings := slog.New(slog.NewTextHandler(std.err, &slog.HandlerOptions{Level: slog.LevelWarn}))
-	say(fmt.Sprintf("polling task queue %s of namespace %s at %s; Ctrl-C lets what runs end", o.connection.taskQueue, client.Namespace(), client.Address()))
+	tell := func(message string) { o.tell(std, message) }
+	tell(fmt.Sprintf("connected to namespace %s at %s; Ctrl-C lets what runs end", client.Namespace(), client.Address()))
 	err = worker.Run(signals.ctx, worker.Options{
 		Client: client.SDK(), TaskQueue: o.connection.taskQueue,
 		Concurrency: o.concurrency, Rate: o.rate, Store: store,
-		Env: env, Open: host.open, Log: cmp.Or(o.logger(std), warnings), Say: say,
+		Env: env, Open: host.open, Log: cmp.Or(o.logger(std), warnings), Say: tell,
 	}, signals.drain)
 	switch {
 	case err != nil:
@@ -142,4 +147,18 @@ func (o *workerOptions) work(ctx context.Context, std streams) error {
 		return &exitError{code: interruptCode(signals.ctx)}
 	}
 	return nil
+}
+
+// store is where what clients hand over is read, whatever they say; "": as they say. It
+// is opened once before anything is taken, as a worker without it can do nothing.
+func (o *workerOptions) store(ctx context.Context) (string, error) {
+	address, err := wholeStore(o.connection.store)
+	if err != nil || address == "" {
+		return "", err
+	}
+	opened, err := store.Open(ctx, address)
+	if err != nil {
+		return "", &exitError{exitUsage, fmt.Errorf("--store: %w", err)}
+	}
+	return address, opened.Close()
 }

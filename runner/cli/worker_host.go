@@ -33,7 +33,7 @@ type host struct {
 	late    atomic.Bool // runs were given enough time to end
 
 	mu     sync.Mutex
-	caches map[time.Duration]*llm.Cache // by how old answers may be
+	caches map[time.Duration]*sharedCache // by how old answers may be
 }
 
 // host makes that of the worker. The keys of models in its environment are hidden from
@@ -46,7 +46,7 @@ func (o *workerOptions) host(env spec.Environment, served *served, std streams) 
 	}
 	h := &host{
 		env: env, dir: dir, served: served, say: func(message string) { o.say(std, message) },
-		private: o.privateNetwork, scripts: script.NewPool(script.Options{}), caches: map[time.Duration]*llm.Cache{},
+		private: o.privateNetwork, scripts: script.NewPool(script.Options{}), caches: map[time.Duration]*sharedCache{},
 	}
 	switch state, _ := env("NIGHTSHIFT_STATE"); {
 	case o.noCache:
@@ -71,10 +71,11 @@ func (h *host) open(ctx context.Context, file *spec.File, files func(path string
 		ReadFile: func(path string) ([]byte, error) {
 			data, err := files(path)
 			if errors.Is(err, fs.ErrNotExist) {
-				return spec.ReadFile(path, h.dir, spec.MaxFile)
+				return h.ownFile(path)
 			}
 			return data, err
 		},
+		PrivateLeave: "--allow-private-network of nightshift worker",
 	}
 	needs, err := h.needs(engine.New(options), file)
 	if err != nil {
@@ -87,13 +88,18 @@ func (h *host) open(ctx context.Context, file *spec.File, files func(path string
 			return worker.Opened{}, err
 		}
 	}
+	closeCache := func() {}
 	if cached := file.Run.Cache; needs.Models && cached.Enabled && h.cache != "" {
-		if options.Cache, err = h.answers(cached.TTL); err != nil {
+		if options.Cache, closeCache, err = h.answers(cached.TTL); err != nil {
 			return worker.Opened{}, fmt.Errorf("%w; or give the worker --cache or --no-cache", err)
 		}
 	}
 	backend := engine.New(options)
-	opened := worker.Opened{Backend: backend, Release: h.served.add(file.Redactor)}
+	shown := h.served.add(file.Redactor)
+	opened := worker.Opened{Backend: backend, Release: func() {
+		shown()
+		closeCache()
+	}}
 	if perMinute := float64(options.RequestsPerMinute); perMinute > 0 {
 		opened.SetShare = func(num, den int) { backend.SetRequestsPerMinute(perMinute * float64(num) / float64(den)) }
 	}
@@ -117,7 +123,7 @@ func (h *host) needs(backend *engine.Engine, file *spec.File) (all engine.Needs,
 		all.Models, all.Stores = all.Models || needs.Models, all.Stores || needs.Stores
 	}
 	if !able {
-		return all, inShort(missing)
+		return all, fmt.Errorf("%w; it is this worker that needs it, in its environment or as its flag", inShort(missing))
 	}
 	return all, nil
 }
@@ -139,29 +145,14 @@ func (h *host) area() string {
 	return filepath.Join(h.dir, "files")
 }
 
-// answers are those that are kept, as far as they are not older than ttl.
-func (h *host) answers(ttl time.Duration) (*llm.Cache, error) {
-	h.mu.Lock()
-	defer h.mu.Unlock()
-	if cache := h.caches[ttl]; cache != nil {
-		return cache, nil
-	}
-	cache, err := llm.OpenCache(h.cache, ttl)
-	if err == nil {
-		h.caches[ttl] = cache
-	}
-	return cache, err
-}
-
 // close closes what was opened. Nothing runs any more.
 func (h *host) close() {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	for _, cache := range h.caches {
-		if err := cache.Close(); err != nil {
-			h.say(err.Error())
-		}
+		h.closed(cache.Close())
 	}
+	clear(h.caches)
 }
 
 // endDrain terminates runs that take too long to end once nothing more is taken.

@@ -2,8 +2,6 @@ package cli
 
 import (
 	"context"
-	"errors"
-	"fmt"
 	"io"
 	"io/fs"
 	"os"
@@ -15,7 +13,6 @@ import (
 	"testing/synctest"
 	"time"
 
-	"nightshift/runner"
 	"nightshift/spec"
 )
 
@@ -71,12 +68,9 @@ func hostOf(t *testing.T, o workerOptions, variables map[string]string) (*host, 
 	return h, &said
 }
 
-func parsed(t *testing.T, text string, variables map[string]string) *spec.File {
+func parsed(t *testing.T, text string) *spec.File {
 	t.Helper()
-	file, problems := spec.Parse("/elsewhere/batch.yaml", []byte(text), spec.Options{Env: func(name string) (string, bool) {
-		value, set := variables[name]
-		return value, set
-	}})
+	file, problems := spec.Parse("/elsewhere/batch.yaml", []byte(text), spec.Options{Env: func(string) (string, bool) { return "", false }})
 	if errs, _ := problems.Split(); len(errs) > 0 {
 		t.Fatal(errs)
 	}
@@ -112,7 +106,7 @@ func TestWorkerLacksKeys(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			h, said := hostOf(t, workerOptions{}, test.variables)
-			file := parsed(t, askingBatch, nil)
+			file := parsed(t, askingBatch)
 			opened, err := h.open(t.Context(), file, none)
 			if test.lacks != "" {
 				if err == nil || !strings.Contains(err.Error(), test.lacks) || strings.Contains(err.Error(), "\n") {
@@ -161,79 +155,56 @@ func TestWorkerKeepsAnswers(t *testing.T) {
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			h, _ := hostOf(t, test.options, key)
+			var releases []func()
 			for _, ttl := range test.ttls {
-				opened, err := h.open(t.Context(), parsed(t, strings.Replace(askingBatch, "1h", ttl, 1), nil), none)
+				opened, err := h.open(t.Context(), parsed(t, strings.Replace(askingBatch, "1h", ttl, 1)), none)
 				if err != nil {
 					t.Fatal(err)
 				}
-				opened.Release()
+				releases = append(releases, opened.Release)
 			}
-			if _, err := h.open(t.Context(), parsed(t, strings.Replace(askingBatch, "{ttl: 1h}", "false", 1), nil), none); err != nil {
+			if _, err := h.open(t.Context(), parsed(t, strings.Replace(askingBatch, "{ttl: 1h}", "false", 1)), none); err != nil {
 				t.Fatal(err)
 			}
 			_, err := os.Stat(filepath.Join(dir, test.path))
 			if len(h.caches) != test.caches || (err == nil) != (test.caches > 0) {
 				t.Errorf("%d caches are open, want %d; %v", len(h.caches), test.caches, err)
 			}
+			for _, release := range releases {
+				if len(h.caches) == 0 && test.caches > 0 {
+					t.Error("answers are closed that are in use")
+				}
+				release()
+				release()
+			}
+			if len(h.caches) != 0 {
+				t.Errorf("%d caches are open that nobody uses", len(h.caches))
+			}
 		})
 	}
 }
 
-// TestWorkerReadsFiles: those that the client has sent along come first, then those of
-// the working folder; a store that does not answer is no file that is missing.
-func TestWorkerReadsFiles(t *testing.T) {
-	dir := t.TempDir()
-	t.Chdir(dir)
-	if err := os.WriteFile("here.txt", []byte("of the worker"), 0o600); err != nil {
-		t.Fatal(err)
-	}
-	const text = `version: 1
+// TestWorkerSaysWhoLacksLeave: that it is the worker which has to be given a flag.
+func TestWorkerSaysWhoLacksLeave(t *testing.T) {
+	t.Chdir(t.TempDir())
+	none := func(string) ([]byte, error) { return nil, fs.ErrNotExist }
+	const calls = `version: 1
 pipeline:
-  name: reads
+  name: calls
   nodes:
-    in: {type: input, inputs: {input_type: file}}
-    out: {type: output, inputs: {value: "{{ in.processed_text }}"}}
+    in: {type: input}
+    call: {type: api, inputs: {url: "http://127.0.0.1:1/"}}
+    out: {type: output, inputs: {value: "{{ call.output }}{{ in.text }}"}}
 batches:
-  a: {inputs: [{in: x.txt}]}
+  a: {inputs: [{in: x}]}
 run: {backend: temporal}
 `
-	broken := errors.New("the store does not answer")
-	files := func(path string) ([]byte, error) {
-		switch path {
-		case "sent.txt":
-			return []byte("of the client"), nil
-		case "broken.txt":
-			return nil, broken
-		}
-		return nil, fmt.Errorf("no %s: %w", path, fs.ErrNotExist)
-	}
 	h, _ := hostOf(t, workerOptions{}, nil)
-	file, problems := spec.Parse("/elsewhere/batch.yaml", []byte(text), spec.Options{})
-	if file == nil {
-		t.Fatal(problems)
+	if _, err := h.open(t.Context(), parsed(t, calls), none); err == nil || !strings.Contains(err.Error(), "--allow-private-network of nightshift worker lets") {
+		t.Errorf("a private address: %v", err)
 	}
-	opened, err := h.open(t.Context(), file, files)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer opened.Release()
-	saved, err := opened.Backend.Save(t.Context(), file.Pipeline, runner.SaveOptions{})
-	if err != nil {
-		t.Fatal(err)
-	}
-	for path, want := range map[string]string{"sent.txt": "of the client", "here.txt": "of the worker", "broken.txt": "does not answer", "none.txt": "no such file"} {
-		got := ""
-		handle, err := opened.Backend.Start(t.Context(), saved.PipelineID, runner.Inputs{"in": map[string]any{"file": path}}, runner.StartOptions{})
-		if err == nil {
-			status, waitErr := opened.Backend.(runner.Waiter).Wait(t.Context(), handle)
-			got, err = fmt.Sprint(status.Outputs["out"]), errors.Join(waitErr, status.Err)
-		}
-		if err != nil {
-			got = err.Error()
-		}
-		if !strings.Contains(got, want) {
-			t.Errorf("%s: %s, want %s", path, got, want)
-		}
+	if _, err := h.open(t.Context(), parsed(t, askingBatch), none); err == nil || !strings.HasSuffix(err.Error(), "it is this worker that needs it, in its environment or as its flag") {
+		t.Errorf("a key: %v", err)
 	}
 }
 

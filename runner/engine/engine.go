@@ -66,6 +66,7 @@ type Options struct {
 
 	Files               string         // folder that files are stored in, and looked up by name; "": there is none
 	AllowPrivateNetwork bool           // api and url_loader nodes may call loopback, link-local and private addresses
+	PrivateLeave        string         // what is said to allow that; "": --allow-private-network
 	Rehearse            *spec.Rehearse // models and addresses are not asked but imitated so; nil: they are asked
 }
 

@@ -1,6 +1,7 @@
 package engine
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -67,7 +68,9 @@ func read(client *http.Client, req *http.Request) (*answer, error) {
 
 // newHTTPClient makes the client of api and url_loader nodes.
 func newHTTPClient(o Options) *http.Client {
-	return &http.Client{Transport: newGuard(o.AllowPrivateNetwork), CheckRedirect: checkRedirect}
+	guard := newGuard(o.AllowPrivateNetwork)
+	guard.leave = cmp.Or(o.PrivateLeave, guard.leave)
+	return &http.Client{Transport: guard, CheckRedirect: checkRedirect}
 }
 
 // checkRedirect sends none of the author's headers on to another host: they may

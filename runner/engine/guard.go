@@ -23,10 +23,11 @@ type guard struct {
 	lookup  func(host string) []netip.Addr        // of hosts that a proxy is to call
 	direct  *http.Transport                       // dials public addresses
 	proxied *http.Transport                       // dials the proxy, which is the user's own
+	leave   string                                // what allows private addresses
 }
 
 func newGuard(anywhere bool) *guard {
-	g := &guard{private: isPrivate, lookup: lookUp, direct: newTransport(), proxied: newTransport()}
+	g := &guard{private: isPrivate, lookup: lookUp, direct: newTransport(), proxied: newTransport(), leave: "--allow-private-network"}
 	if anywhere {
 		g.private = nil
 	}
@@ -81,16 +82,16 @@ func (g *guard) check(address *url.URL, byProxy bool) *privateError {
 	}
 	host := address.Hostname()
 	if isLocalName(host) {
-		return &privateError{host: host}
+		return &privateError{host: host, leave: g.leave}
 	}
 	found, written := writtenAddr(host)
 	if written && g.private(found) {
-		return &privateError{host: found.String()}
+		return &privateError{host: found.String(), leave: g.leave}
 	}
 	if !written && byProxy {
 		for _, addr := range g.lookup(host) {
 			if g.private(addr) {
-				return &privateError{host: addr.String()}
+				return &privateError{host: addr.String(), leave: g.leave}
 			}
 		}
 	}
@@ -107,7 +108,7 @@ func (g *guard) control(_ context.Context, _, address string, _ syscall.RawConn)
 		return fmt.Errorf("%q is not an address: %w", address, err)
 	}
 	if g.private(to.Addr()) {
-		return &privateError{host: to.Addr().WithZone("").Unmap().String()}
+		return &privateError{host: to.Addr().WithZone("").Unmap().String(), leave: g.leave}
 	}
 	return nil
 }
@@ -123,11 +124,12 @@ func lookUp(host string) []netip.Addr {
 // privateError says that a node was kept from calling an address.
 type privateError struct {
 	host       string
+	leave      string // what allows it
 	redirected string // the host and port that an answer pointed to; "": it is what the author asked for
 }
 
 func (e *privateError) Error() string {
-	text := "the address is private (" + e.host + "); --allow-private-network lets api and url_loader nodes call it"
+	text := "the address is private (" + e.host + "); " + e.leave + " lets api and url_loader nodes call it"
 	if e.redirected != "" {
 		text = "redirected to " + e.redirected + ": " + text
 	}
@@ -140,7 +142,7 @@ func (*privateError) Class() string { return "private_address" }
 // behind notes that the request came of a redirect, if it did.
 func (e *privateError) behind(req *http.Request) error {
 	if req.Response != nil {
-		return &privateError{e.host, req.URL.Host}
+		return &privateError{e.host, e.leave, req.URL.Host}
 	}
 	return e
 }

@@ -13,6 +13,9 @@ import (
 const (
 	awayPause    = 250 * time.Millisecond
 	maxAwayPause = 5 * time.Second
+
+	// lastMoment is how much earlier than ctx itself a call may see that its time is over.
+	lastMoment = 100 * time.Millisecond
 )
 
 // defaultPatience is how long a server is waited for where no batch file says it.
@@ -67,6 +70,9 @@ func (a *away) met(err error) error {
 func patiently(ctx context.Context, a *away, call func() error) error {
 	for pause := awayPause; ; pause = min(2*pause, maxAwayPause) {
 		err := call()
+		if deadline, bound := ctx.Deadline(); err != nil && bound && time.Until(deadline) < lastMoment {
+			<-ctx.Done() // the call saw its end a moment earlier
+		}
 		if err == nil || ctx.Err() != nil {
 			if err == nil {
 				_ = a.met(nil)

@@ -115,7 +115,7 @@ func (b *Backend) Save(ctx context.Context, p *spec.Pipeline, o runner.SaveOptio
 	if err != nil {
 		return runner.Saved{}, err
 	}
-	if _, err := s.Bundle(ctx, bundleKey(bundle.Digest())); err == nil {
+	if _, err := s.Bundle(ctx, store.BundleKey(bundle.Digest())); err == nil {
 		saved.Action = runner.Unchanged
 	}
 	if o.LookOnly {
@@ -138,6 +138,14 @@ func (b *Backend) isThere() bool {
 	}
 	_, err := os.Stat(b.Store)
 	return err == nil
+}
+
+// hide takes out of a text what the batch file says is secret.
+func (b *Backend) hide(text string) string {
+	if b.File == nil {
+		return text
+	}
+	return b.File.Redactor.Message(text)
 }
 
 var errNoFile = errors.New("nothing can be started without a batch file")

@@ -11,14 +11,19 @@ import (
 	"nightshift/runner"
 )
 
-// endReason is what the cluster shows of workflows that are terminated here.
-const endReason = "terminated by nightshift"
+// What the cluster shows of workflows that are terminated here.
+const (
+	endReason  = "terminated by nightshift"
+	lateReason = "ended by nightshift: the deadline is over, and no worker is there"
+)
 
 // endError says that a workflow has ended, and that early.
 type endError struct {
 	state runner.State // Cancelled or Failed
 	words string
 	ours  bool // it was asked for with nightshift
+	late  bool // as its deadline was over
+	cut   bool // what was under way was not waited for: it hears of it by its next heartbeat
 }
 
 func (e *endError) Error() string { return e.words }
@@ -44,20 +49,20 @@ func (c *Client) closing(ctx context.Context, id string, result any) error {
 		return c.terminated(ctx, id)
 	}
 	if temporal.IsCanceledError(cause) {
-		return &endError{runner.Cancelled, "it was cancelled", true}
+		return &endError{state: runner.Cancelled, words: "it was cancelled", ours: true}
 	}
 	if _, ok := errors.AsType[*temporal.TimeoutError](cause); ok {
-		return &endError{runner.Failed, "its workflow has timed out", false}
+		return &endError{state: runner.Failed, words: "its workflow has timed out", cut: true}
 	}
 	if failed, ok := errors.AsType[*temporal.ApplicationError](cause); ok {
-		return &endError{runner.Failed, failed.Message(), false}
+		return &endError{state: runner.Failed, words: failed.Message(), cut: true}
 	}
-	return &endError{runner.Failed, cause.Error(), false}
+	return &endError{state: runner.Failed, words: cause.Error(), cut: true}
 }
 
 // terminated says who has terminated a workflow, and why, as far as that is told.
 func (c *Client) terminated(ctx context.Context, id string) error {
-	e := &endError{runner.Cancelled, "its workflow was terminated from outside", false}
+	e := &endError{state: runner.Cancelled, words: "its workflow was terminated from outside", cut: true}
 	history := c.sdk.GetWorkflowHistory(ctx, id, "", false, enums.HISTORY_EVENT_FILTER_TYPE_CLOSE_EVENT)
 	if !history.HasNext() {
 		return e
@@ -70,6 +75,8 @@ func (c *Client) terminated(ctx context.Context, id string) error {
 	case "":
 	case endReason:
 		e.words, e.ours = "it was terminated", true
+	case lateReason:
+		e.words, e.ours, e.late = "its deadline was over, and no worker was there", true, true
 	default:
 		e.words = fmt.Sprintf("%s (%s)", e.words, runner.Quote(reason))
 	}

@@ -79,20 +79,39 @@ func Dial(ctx context.Context, o Options) (*Client, error) {
 	return c, nil
 }
 
-// settings are those of the file, the variables over them, and the options over both.
-func (o *Options) settings() (client.Options, error) {
+// Key is the API key that a connection has, wherever it stands; "": there is none, or
+// the settings cannot be used, which Dial tells.
+func (o Options) Key() string {
+	profile, err := o.profile()
+	if err != nil {
+		return o.APIKey
+	}
+	return profile.APIKey
+}
+
+// profile is what the file says, the variables over that, and the options over both.
+func (o *Options) profile() (envconfig.ClientConfigProfile, error) {
 	env := variables{o.Env}
 	if o.Env == nil {
 		env.of = os.LookupEnv
 	}
 	profile, err := envconfig.LoadClientConfigProfile(envconfig.LoadClientConfigProfileOptions{EnvLookup: env})
 	if err != nil {
-		return client.Options{}, fmt.Errorf("the settings of the temporal CLI cannot be used: %w; see TEMPORAL_CONFIG_FILE and TEMPORAL_PROFILE", err)
+		return profile, fmt.Errorf("the settings of the temporal CLI cannot be used: %w; see TEMPORAL_CONFIG_FILE and TEMPORAL_PROFILE", err)
 	}
 	profile.Address = cmp.Or(o.Address, profile.Address, DefaultAddress)
 	profile.Namespace = cmp.Or(o.Namespace, profile.Namespace, client.DefaultNamespace)
 	profile.APIKey = cmp.Or(o.APIKey, profile.APIKey)
 	o.secure(&profile)
+	return profile, nil
+}
+
+// settings are those of a profile as the SDK has them.
+func (o *Options) settings() (client.Options, error) {
+	profile, err := o.profile()
+	if err != nil {
+		return client.Options{}, err
+	}
 	settings, err := profile.ToClientOptions(envconfig.ToClientOptionsRequest{})
 	if err != nil {
 		return client.Options{}, fmt.Errorf("the connection to %s cannot be made secure: %w; see --tls-ca-path, --tls-cert-path, --tls-key-path and the variables TEMPORAL_TLS_*", profile.Address, err)
@@ -133,6 +152,9 @@ func identity() string {
 	}
 	return fmt.Sprintf("nightshift@%s:%d", host, os.Getpid())
 }
+
+// where is what the client calls the cluster.
+func (c *Client) where() string { return fmt.Sprintf("namespace %s at %s", c.namespace, c.address) }
 
 // SDK is the client of Temporal's own library on this connection.
 func (c *Client) SDK() client.Client { return c.sdk }

@@ -62,9 +62,30 @@ func TestSettings(t *testing.T) {
 			want(t, "no key", s.Credentials == nil, true)
 		})
 	}
-	o := Options{Env: env(t, file, "TEMPORAL_PROFILE", "none")}
+	o := Options{Env: env(t, file, "TEMPORAL_PROFILE", "none"), APIKey: "k"}
+	want(t, "key where the settings cannot be used", o.Key(), "k")
 	_, err := o.settings()
 	says(t, "a profile that is not there", err, "none", "TEMPORAL_PROFILE")
+}
+
+// TestKey: the key is known, so that it can be hidden, wherever it stands.
+func TestKey(t *testing.T) {
+	const file = "[profile.default]\napi_key = \"of-file\"\n"
+	for name, c := range map[string]struct {
+		file string
+		vars []string
+		flag string
+		key  string
+	}{
+		"none":     {"", nil, "", ""},
+		"file":     {file, nil, "", "of-file"},
+		"variable": {file, []string{"TEMPORAL_API_KEY", "of-var"}, "", "of-var"},
+		"flag":     {file, []string{"TEMPORAL_API_KEY", "of-var"}, "of-flag", "of-flag"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			want(t, "key", Options{APIKey: c.flag, Env: env(t, c.file, c.vars...)}.Key(), c.key)
+		})
+	}
 }
 
 // TestSettingsOfTLS: with a key, or any option for TLS, it is on.

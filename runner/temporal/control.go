@@ -16,15 +16,15 @@ const (
 	passEndsWithin = 10 * time.Second
 )
 
-// Pause lets a pass begin no shard until it is resumed; those under way go on. The
-// error is a *runner.NotFoundError where there is no such pass, or it has ended.
+// Pause lets a pass begin no shard until Unpause; those under way go on. The error is a
+// *runner.NotFoundError where there is no such pass, or it has ended.
 func (b *Backend) Pause(ctx context.Context, h runner.Handle) error {
 	return b.signal(ctx, h, flow.PauseSignal)
 }
 
-// Resume lets a pass go on that was paused. It has nothing to do with
-// [runner.Resumer]: runs on this backend are never suspended, but by their worker.
-func (b *Backend) Resume(ctx context.Context, h runner.Handle) error {
+// Unpause lets a pass go on that was paused. (This backend is no [runner.Resumer]: its
+// runs are suspended, and gone on with, by their worker only.)
+func (b *Backend) Unpause(ctx context.Context, h runner.Handle) error {
 	return b.signal(ctx, h, flow.ResumeSignal)
 }
 

@@ -29,7 +29,7 @@ const (
 // error is a *runner.ConnectionError, and the pass goes on.
 func (b *Backend) Follow(ctx context.Context, h runner.Handle, results func(*runner.Result) error) (runner.PassEnd, error) {
 	ctx, release := context.WithCancel(ctx)
-	f := &follower{b: b, away: b.newAway(), workers: b.newWorkers(h.TaskID), give: results}
+	f := &follower{b: b, away: b.newAway(), workers: b.newWorkers(h.TaskID), troubles: b.newTroubles(h.TaskID), give: results}
 	err := patiently(ctx, f.away, func() (err error) {
 		f.passAt, err = b.pass(ctx, h)
 		return err
@@ -39,6 +39,7 @@ func (b *Backend) Follow(ctx context.Context, h runner.Handle, results func(*run
 		return runner.PassEnd{}, err
 	}
 	if f.Pass == nil { // it was forgotten: what it had to give was given
+		b.Say(fmt.Sprintf("nightshift: pass %s is neither known to the cluster nor in the store; what has no result of it is handed over again", h.TaskID))
 		release()
 		return runner.PassEnd{Left: true}, nil
 	}
@@ -52,17 +53,17 @@ func (b *Backend) Follow(ctx context.Context, h runner.Handle, results func(*run
 	for pause := firstLook; ; pause = min(2*pause, lookEvery) {
 		select {
 		case err := <-closed:
-			gone, early := errors.AsType[*endError](err)
-			if err != nil && !early {
+			early, ok := errors.AsType[*endError](err)
+			if err != nil && !ok {
 				return runner.PassEnd{}, err
 			}
-			if early && !gone.ours { // workers learn it with the next heartbeat, and then write what they have
+			if ok && early.cut { // workers then write what they have
 				_ = runner.Sleep(ctx, hearWithin)
 			}
-			if joinErr := f.joinAll(ctx); joinErr != nil {
-				return runner.PassEnd{}, joinErr
+			if err := f.joinAll(ctx, max(end.Sum.Items, f.known)); err != nil {
+				return runner.PassEnd{}, err
 			}
-			return f.end(end, err), nil
+			return f.end(end, early)
 		case <-time.After(pause):
 			if err := f.look(ctx); err != nil {
 				return runner.PassEnd{}, err
@@ -74,12 +75,14 @@ func (b *Backend) Follow(ctx context.Context, h runner.Handle, results func(*run
 // follower is a pass while it is followed.
 type follower struct {
 	passAt
-	b       *Backend
-	away    *away
-	workers *workers
-	give    func(*runner.Result) error
+	b        *Backend
+	away     *away
+	workers  *workers
+	troubles *troubles
+	give     func(*runner.Result) error
 
 	*joined
+	known  int  // results that there are, as the pass has told
 	paused bool // as the user was told
 }
 
@@ -104,6 +107,8 @@ func (f *follower) look(ctx context.Context) error {
 		return f.unseen(ctx)
 	}
 	_ = f.away.met(nil)
+	f.known = max(f.known, progress.Sum.Items)
+	_ = f.troubles.look(ctx) // a server that is away is met with the next look
 	if progress.Paused != f.paused {
 		if f.paused = progress.Paused; f.paused {
 			f.b.Say("nightshift: the batch is paused: nightshift resume lets it go on")
@@ -111,7 +116,8 @@ func (f *follower) look(ctx context.Context) error {
 			f.b.Say("nightshift: the batch goes on")
 		}
 	}
-	return f.join(ctx, progress.Begun, progress.Ended)
+	_, err = f.join(ctx, progress.Begun, progress.Ended, false) // what cannot be read is asked for again later
+	return err
 }
 
 // unseen finds out why a look came to nothing: the server is away, no worker is there
@@ -123,8 +129,10 @@ func (f *follower) unseen(ctx context.Context) error {
 	if ctx.Err() != nil || isMissing(err) { // who waits for the end sees to that
 		return nil
 	}
-	if err == nil {
-		err = f.workers.look(ctx)
+	for _, look := range []func(context.Context) error{f.workers.look, f.late, f.troubles.look} {
+		if err == nil {
+			err = look(ctx)
+		}
 	}
 	return f.away.met(err)
 }
@@ -142,12 +150,14 @@ func (b *Backend) Progress(ctx context.Context, h runner.Handle) (flow.Progress,
 	return progress, b.client.failure(ctx, "query", err)
 }
 
-// end is the end of a pass whose results were all given; err is an *endError, or nil.
-func (f *follower) end(end flow.BatchEnd, err error) runner.PassEnd {
+// end is the end of a pass whose results were all given; early is nil where it has
+// ended by itself. Where items have no result there is a reason for it, or an error.
+func (f *follower) end(end flow.BatchEnd, early *endError) (runner.PassEnd, error) {
 	p := runner.PassEnd{Left: f.given < f.Items}
-	early, _ := errors.AsType[*endError](err)
 	switch {
 	case !p.Left:
+	case early != nil && early.late:
+		p.Stopped = runner.AtDeadline
 	case early != nil:
 		p.Stopped = runner.Broken
 		if early.state == runner.Cancelled {
@@ -155,13 +165,12 @@ func (f *follower) end(end flow.BatchEnd, err error) runner.PassEnd {
 		}
 		p.Cause = fmt.Errorf("pass %s: %s; run again goes on with what is left", f.id, early.words)
 	case end.Stopped.Why == "":
-		p.Stopped = runner.Broken
-		p.Cause = fmt.Errorf("pass %s has ended, and %d of its %d items have no result in %s; run again goes on with them", f.id, f.Items-f.given, f.Items, f.store)
+		return runner.PassEnd{}, f.lacking(fmt.Sprintf("it has ended, and %d of its %d items have no result in %s, for no reason that it tells", f.Items-f.given, f.Items, f.store))
 	default:
 		p.Stopped, p.Reason = runner.StopReason(end.Stopped.Why), end.Stopped.Reason
 		if cause := end.Stopped.Cause; cause != "" {
 			p.Cause = errors.New(cause)
 		}
 	}
-	return p
+	return p, nil
 }

@@ -5,7 +5,6 @@ package temporal
 import (
 	"context"
 	"fmt"
-	"sync"
 	"testing"
 	"time"
 
@@ -149,25 +148,3 @@ func TestDistributeCancelled(t *testing.T) {
 type sinkFunc func(runner.Event)
 
 func (f sinkFunc) Handle(e runner.Event) { f(e) }
-
-// pastOf knows what was written in this invocation.
-type pastOf struct {
-	mu    sync.Mutex
-	there map[string]bool
-}
-
-func (p *pastOf) Of(*spec.Item) runner.Standing { return runner.Standing{} }
-func (p *pastOf) Orphans() []runner.Begun       { return nil }
-func (p *pastOf) Passes() []runner.Begun        { return nil }
-
-func (p *pastOf) Has(id, _ string) bool {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	return p.there[id]
-}
-
-func (p *pastOf) Joined(l *runner.Line) {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	p.there[l.ID] = true
-}

@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"io/fs"
 	"iter"
-	"time"
 
 	"nightshift/runner"
 	"nightshift/runner/temporal/flow"
@@ -21,6 +20,7 @@ func (b *Backend) Hand(ctx context.Context, plan *runner.Plan, items iter.Seq2[r
 	if err != nil {
 		return h, 0, err
 	}
+	b.forgetUploads(ctx, s, plan)
 	id, key := newPass(plan.Generation, plan.Batch.Name)
 	ctx, cancel := context.WithCancel(ctx)
 	w := s.PassWriter(ctx, key, b.File.Run.Temporal.ShardSize)
@@ -57,7 +57,7 @@ func (b *Backend) Hand(ctx context.Context, plan *runner.Plan, items iter.Seq2[r
 		Pipeline: b.File.Digest(plan.Batch, b.File.Redactor),
 		Rows:     plan.Rows, Concurrency: each, Window: window,
 		Deadline: plan.Deadline, AnswersSince: plan.AnswersSince,
-		Before: plan.Before, GoneFailed: plan.GoneFailed, StartedAt: time.Now(),
+		Before: plan.Before, GoneFailed: plan.GoneFailed, Cluster: b.client.where(),
 	})
 }
 
@@ -84,9 +84,18 @@ func (b *Backend) Begin(ctx context.Context, h runner.Handle) error {
 	return b.beginPass(ctx, p)
 }
 
+// beginPass begins a pass, unless it may be going on elsewhere: it would run twice.
 func (b *Backend) beginPass(ctx context.Context, p passAt) error {
+	if here := b.client.where(); p.Cluster != "" && p.Cluster != here {
+		if _, err := b.describe(ctx, "look", p.id); isMissing(err) {
+			return fmt.Errorf("pass %s was handed over to %s, and is not known to %s: name the one that it is on with --address and --namespace, or begin anew with --fresh", p.id, p.Cluster, here)
+		} else if err != nil {
+			return err
+		}
+		return nil // it is the same one, under another name
+	}
 	return b.begin(ctx, p.id, flow.BatchWorkflow, flow.Batch{
-		Store: p.url, Pass: p.key, Shards: p.Shards, Window: p.Window, Items: p.Items,
+		Store: p.url, Pass: p.key, Shards: p.Shards, Window: p.Window, Items: p.Items, Deadline: p.Deadline,
 	}, memo{p.url, p.key, p.pipeline})
 }
 

@@ -16,30 +16,28 @@ import (
 const (
 	runPrefix  = "run-"
 	passPrefix = "batch-"
-	passFolder = "passes/" // of the store
 )
 
 // runID is the id of the run with that trace id: who starts it again means the same.
 func runID(trace string) string { return runPrefix + strings.ReplaceAll(trace, "/", ":") }
 
-// runKey is where a run is in the store.
-func runKey(id string) string { return store.RunKey(id) }
-
 // newPass gives a new pass its id, and its key in the store.
 func newPass(generation, batch string) (id, key string) {
 	key = store.PassKey(generation, batch, nonce(8))
-	return passPrefix + strings.ReplaceAll(strings.TrimPrefix(key, passFolder), "/", ":"), key
+	return passID(key), key
 }
 
-// bundleKey is where a batch file of that digest is in the store.
-func bundleKey(digest string) string { return "specs/" + digest + ".json" }
+// passID is the id of the pass that is at a key in the store.
+func passID(key string) string {
+	return passPrefix + strings.ReplaceAll(strings.TrimPrefix(key, store.PassesFolder), "/", ":")
+}
 
 // isPass tells a pass from a single run.
 func isPass(id string) bool { return strings.HasPrefix(id, passPrefix) }
 
 // passKey is where the pass of an id is in the store. Keys hold no colon.
 func passKey(id string) string {
-	return passFolder + strings.ReplaceAll(strings.TrimPrefix(id, passPrefix), ":", "/")
+	return store.PassesFolder + strings.ReplaceAll(strings.TrimPrefix(id, passPrefix), ":", "/")
 }
 
 // nonce is some random bytes in hex digits.

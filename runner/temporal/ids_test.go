@@ -7,7 +7,6 @@ import (
 	"pgregory.net/rapid"
 
 	"nightshift/runner"
-	"nightshift/runner/temporal/store"
 	"nightshift/spec"
 )
 
@@ -16,8 +15,8 @@ func TestPassIDs(t *testing.T) {
 	rapid.Check(t, func(rt *rapid.T) {
 		generation, batch := rapid.StringN(1, 20, 40).Draw(rt, "generation"), rapid.String().Draw(rt, "batch")
 		id, key := newPass(generation, batch)
-		if passKey(id) != key {
-			rt.Errorf("key of %q: %q, not %q", id, passKey(id), key)
+		if passKey(id) != key || passID(key) != id {
+			rt.Errorf("key of %q: %q, not %q, whose id is %q", id, passKey(id), key, passID(key))
 		}
 		if err := checkPass(id); err != nil || strings.Contains(id, "/") || !isPass(id) {
 			rt.Errorf("%q: %v", id, err)
@@ -32,17 +31,6 @@ func TestNoPassIDs(t *testing.T) {
 	for _, id := range []string{"", "run-1", "batch-", "batch-a", "batch-a:b", "batch-a::c", "batch-a:b:c:d", "batch-a:b/c:d", "a:b:c"} {
 		says(t, id, checkPass(id), "is no pass over a batch")
 	}
-}
-
-// TestBundleKey: the key under which the store has batch files.
-func TestBundleKey(t *testing.T) {
-	s, err := store.Open(t.Context(), t.TempDir())
-	fine(t, err)
-	defer s.Close()
-	bundle := &spec.Bundle{Path: "/a.yaml"}
-	key, err := s.PutBundle(t.Context(), bundle)
-	fine(t, err)
-	want(t, "key", bundleKey(bundle.Digest()), key)
 }
 
 // TestSave: what becomes of a save is told beforehand, and then nothing is written.

@@ -5,20 +5,16 @@ import (
 	"context"
 	"fmt"
 	"sync"
-	"time"
 
 	"nightshift/runner"
 )
 
+// So many bytes of results are read from the store at once, if a single shard has not
+// more of them, and of so many shards at the most: a bucket takes its time for each, and
+// they are held in memory.
 const (
-	// readItems is how many results are read from the store at once, in so many shards
-	// at the most: a bucket takes its time for each, and they are held in memory.
-	readItems  = 2000
+	readBytes  = 16 << 20
 	readShards = 8
-
-	// storeTries is how often the results of a shard are asked for at last, where the
-	// store fails, with pauses of a second, two, four and so on.
-	storeTries = 5
 )
 
 // joined is what was given of a pass, by this Backend.
@@ -39,68 +35,74 @@ func (b *Backend) joinedOf(p passAt) *joined {
 	return j
 }
 
+// reading is the results of a shard while they are read.
+type reading struct {
+	shard int
+	size  int64 // bytes
+	whole bool
+	text  []byte
+	err   error
+}
+
 // join gives the results of those shards up to a number that have ended, and were not
-// given yet.
-func (f *follower) join(ctx context.Context, upTo int, ended func(shard int) bool) error {
-	return f.joinThese(upTo, ended, func(n int) (text []byte, there bool, err error) {
-		text, whole, err := f.store.Results(ctx, f.key, n)
-		return text, whole && err == nil, nil // where the store fails it is asked again later
-	})
-}
-
-// joinAll gives the results of all shards that were not given yet, as far as there are
-// any. It is for when the pass has ended.
-func (f *follower) joinAll(ctx context.Context) error {
-	all := func(int) bool { return true }
-	return f.joinThese(f.Shards, all, func(n int) (text []byte, there bool, err error) {
-		pause := time.Second
-		for try := range storeTries {
-			if try > 0 && runner.Sleep(ctx, pause<<(try-1)) != nil {
-				break
-			}
-			if text, _, err = f.store.Results(ctx, f.key, n); err == nil || ctx.Err() != nil {
-				break
-			}
-		}
-		return text, true, err
-	})
-}
-
-// joinThese reads some shards at once, and gives their results in the order of their
-// numbers, but of those that are not there yet.
-func (f *follower) joinThese(upTo int, ended func(shard int) bool, read func(shard int) (text []byte, there bool, err error)) error {
-	type reading struct {
-		shard int
-		text  []byte
-		there bool
-		err   error
-	}
-	atOnce := max(1, min(readShards, readItems/max(1, f.Items/max(1, f.Shards))))
+// given yet, in the order of their numbers. What is not whole is left for later, unless
+// parts are wanted. So is what the store did not give: unread is why.
+func (f *follower) join(ctx context.Context, upTo int, ended func(shard int) bool, parts bool) (unread, err error) {
 	for shard := f.shards.first(); shard <= upTo; {
 		var some []*reading
-		var group sync.WaitGroup
-		for ; shard <= upTo && len(some) < atOnce; shard++ {
+		for ; shard <= upTo && len(some) < readShards; shard++ {
 			if !f.shards.has(shard) && ended(shard) {
-				r := &reading{shard: shard}
-				some = append(some, r)
-				group.Go(func() { r.text, r.there, r.err = read(r.shard) })
+				some = append(some, &reading{shard: shard})
 			}
 		}
-		group.Wait()
-		for _, r := range some {
-			switch {
-			case r.err != nil:
-				return fmt.Errorf("the results of shard %d of pass %s cannot be read: %w; they are still there, and run again joins them", r.shard, f.id, r.err)
-			case !r.there:
-				continue
+		together(some, func(r *reading) { r.size, r.whole, r.err = f.store.ResultsSize(ctx, f.key, r.shard) })
+		for len(some) > 0 {
+			n := fitting(some)
+			together(some[:n], func(r *reading) {
+				if r.err == nil && (r.whole || parts && r.size > 0) {
+					r.text, r.whole, r.err = f.store.Results(ctx, f.key, r.shard)
+				}
+			})
+			for i, r := range some[:n] {
+				some[i] = nil // memory is that of one group
+				if r.err != nil {
+					unread = fmt.Errorf("the results of shard %d of pass %s cannot be read: %w", r.shard, f.id, r.err)
+				} else if r.whole || r.text != nil {
+					if err := f.shard(r); err != nil {
+						return unread, err
+					}
+				}
 			}
-			f.shards.add(r.shard)
-			if err := f.lines(r.text); err != nil {
-				return err
-			}
+			some = some[n:]
 		}
 	}
-	return nil
+	return unread, nil
+}
+
+// together does something about some shards at once.
+func together(some []*reading, do func(*reading)) {
+	var group sync.WaitGroup
+	for _, r := range some {
+		group.Go(func() { do(r) })
+	}
+	group.Wait()
+}
+
+// fitting is how many of some shards are read together, the first in any case.
+func fitting(some []*reading) int {
+	n, size := 1, some[0].size
+	for n < len(some) && size+some[n].size <= readBytes {
+		size += some[n].size
+		n++
+	}
+	return n
+}
+
+// shard gives the results of one.
+func (f *follower) shard(r *reading) error {
+	f.shards.add(r.shard)
+	f.troubles.news()
+	return f.lines(r.text)
 }
 
 // lines gives each line of a text as a result that stays as it was written.
@@ -117,24 +119,3 @@ func (f *follower) lines(text []byte) error {
 	}
 	return nil
 }
-
-// bits is a set of shards, numbered from 1.
-type bits struct {
-	words []uint64
-	full  int // so many words are, from the first on
-}
-
-func newBits(shards int) *bits { return &bits{words: make([]uint64, shards/64+1)} }
-
-func (b *bits) has(shard int) bool { return b.words[shard/64]&(1<<(shard%64)) != 0 }
-
-func (b *bits) add(shard int) {
-	b.words[shard/64] |= 1 << (shard % 64)
-	b.words[0] |= 1 // there is no shard 0
-	for b.full < len(b.words) && b.words[b.full] == ^uint64(0) {
-		b.full++
-	}
-}
-
-// first is a shard that all those before are in the set.
-func (b *bits) first() int { return max(1, b.full*64) }

@@ -32,7 +32,7 @@ func (b *Backend) Start(ctx context.Context, pipelineID string, in runner.Inputs
 		o.TraceID = nonce(16)
 	}
 	h := runner.Handle{PipelineID: pipelineID, TaskID: runID(o.TraceID), TraceID: o.TraceID}
-	key := runKey(h.TaskID)
+	key := store.RunKey(h.TaskID)
 	files := newFiles(b.File, s, key)
 	if err := files.ofPipeline(ctx); err != nil {
 		return runner.Handle{}, err
@@ -91,7 +91,7 @@ func (b *Backend) Wait(ctx context.Context, h runner.Handle) (runner.Status, err
 	waiting.Go(func() {
 		closed <- patiently(ctx, away, func() error { return b.client.closing(ctx, h.TaskID, nil) })
 	})
-	workers := b.newWorkers(h.TaskID)
+	workers, troubles := b.newWorkers(h.TaskID), b.newTroubles(h.TaskID)
 	looks := time.NewTicker(time.Second)
 	defer looks.Stop()
 	for {
@@ -108,6 +108,7 @@ func (b *Backend) Wait(ctx context.Context, h runner.Handle) (runner.Status, err
 			return status, err
 		case <-looks.C:
 			_ = workers.look(ctx) // who waits hears of a server that is away
+			_ = troubles.look(ctx)
 		}
 	}
 }
@@ -129,7 +130,7 @@ func (b *Backend) end(ctx context.Context, id string, d description) (runner.Sta
 	if err != nil {
 		return running, err
 	}
-	end, err := s.RunEnd(ctx, runKey(id))
+	end, err := s.RunEnd(ctx, store.RunKey(id))
 	switch {
 	case err != nil && early: // there was no time to write it
 		return ended.status(), nil

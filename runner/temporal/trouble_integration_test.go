@@ -144,7 +144,7 @@ func TestNoWorker(t *testing.T) {
 	end, err := b.Follow(t.Context(), h, new(collected).add)
 	fine(t, err)
 	want(t, "end", end, runner.PassEnd{})
-	want(t, "said", b.said.count("no worker polls task queue "+b.TaskQueue+"; start one with nightshift worker"), 1)
+	want(t, "said", b.said.count("no worker polls task queue "+b.TaskQueue+" of namespace default at"), 1)
 }
 
 // TestEndsOfPasses: what has ended in another way than by itself says how, and its
@@ -235,7 +235,7 @@ func TestPause(t *testing.T) {
 		time.Sleep(10 * time.Millisecond)
 	}
 	want(t, "results while it is paused", got.len(), 0)
-	fine(t, b.Resume(t.Context(), h))
+	fine(t, b.Unpause(t.Context(), h))
 	fine(t, <-done)
 	want(t, "results", got.len(), 5)
 }

@@ -41,23 +41,36 @@ func (w *workers) look(ctx context.Context) error {
 		return nil
 	}
 	w.next = time.Now().Add(workersEvery)
+	queue, err := w.b.unattended(ctx, w.id)
+	if err == nil && queue != "" {
+		w.said = true
+		flag := ""
+		if queue != DefaultTaskQueue {
+			flag = " --task-queue " + queue
+		}
+		w.b.Say(fmt.Sprintf("nightshift: no worker polls task queue %s of namespace %s at %s; start one with nightshift worker%s", queue, w.b.client.namespace, w.b.client.address, flag))
+	}
+	return err
+}
+
+// unattended gives the task queue of a workflow that goes on, if no worker polls it;
+// otherwise "".
+func (b *Backend) unattended(ctx context.Context, id string) (queue string, err error) {
 	ctx, cancel := context.WithTimeout(ctx, lookWithin)
 	defer cancel()
-	d, err := w.b.describe(ctx, "look", w.id)
+	d, err := b.describe(ctx, "look", id)
 	if err != nil || d.Status != enums.WORKFLOW_EXECUTION_STATUS_RUNNING {
-		return err
+		return "", err
 	}
 	// Workflows are polled for also where a worker is busy with all that it can do.
-	queue, err := w.b.client.sdk.DescribeTaskQueue(ctx, d.TaskQueueName, enums.TASK_QUEUE_TYPE_WORKFLOW)
+	said, err := b.client.sdk.DescribeTaskQueue(ctx, d.TaskQueueName, enums.TASK_QUEUE_TYPE_WORKFLOW)
 	if err != nil {
-		return w.b.client.failure(ctx, "look", err)
+		return "", b.client.failure(ctx, "look", err)
 	}
-	for _, p := range queue.GetPollers() {
+	for _, p := range said.GetPollers() {
 		if time.Since(p.GetLastAccessTime().AsTime()) < pollAlive {
-			return nil
+			return "", nil
 		}
 	}
-	w.said = true
-	w.b.Say(fmt.Sprintf("nightshift: no worker polls task queue %s; start one with nightshift worker", d.TaskQueueName))
-	return nil
+	return d.TaskQueueName, nil
 }

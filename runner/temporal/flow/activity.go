@@ -17,24 +17,26 @@ const (
 	// whether its worker is alive.
 	unlimited = 365 * 24 * time.Hour
 
+	// maxTries is how often a single run is tried. Tries of a shard that come further do
+	// not count: its worker ends one that gets nowhere.
 	maxTries = 20
+	anyTries = 1 << 30
 )
 
 // activityContext says how an activity is tried, each time for so long at most (0: it
 // does not matter how long). The id is what a history knows it by: code that begins
-// another one in its place is found out.
-func activityContext(ctx workflow.Context, id string, timeout time.Duration) workflow.Context {
+// another one in its place is found out. What no other try mends is no error to retry.
+func activityContext(ctx workflow.Context, id string, tries int32, timeout time.Duration) workflow.Context {
 	return workflow.WithActivityOptions(ctx, workflow.ActivityOptions{
 		ActivityID:          id,
 		StartToCloseTimeout: cmp.Or(timeout, unlimited),
 		HeartbeatTimeout:    heartbeatTimeout,
 		WaitForCancellation: true,
 		RetryPolicy: &temporal.RetryPolicy{
-			InitialInterval:        time.Second,
-			BackoffCoefficient:     2,
-			MaximumInterval:        time.Minute,
-			MaximumAttempts:        maxTries,
-			NonRetryableErrorTypes: []string{RefusedError},
+			InitialInterval:    time.Second,
+			BackoffCoefficient: 2,
+			MaximumInterval:    time.Minute,
+			MaximumAttempts:    tries,
 		},
 	})
 }

@@ -31,15 +31,15 @@ func TestTenThousandShards(t *testing.T) {
 	t.Logf("%v of real time for %v", time.Since(start).Round(time.Millisecond), n.finished)
 }
 
-// TestAnewWhenTheServerSuggestsIt: and then a run of the workflow begins at least one
-// shard, so that it comes further whatever is suggested.
+// TestAnewWhenTheServerSuggestsIt: but not before many windows were worked off, as each
+// run of the workflow ends with draining one.
 func TestAnewWhenTheServerSuggestsIt(t *testing.T) {
 	n := &night{setUp: func(env *testsuite.TestWorkflowEnvironment) { env.SetContinueAsNewSuggested(true) }}
-	end, err := n.run(t, Batch{Shards: 3, Window: 2})
+	end, err := n.run(t, Batch{Shards: 70, Window: 2})
 	want(t, "error", err, nil)
-	want(t, "ended", end.Ended, 3)
+	want(t, "ended", end.Ended, 70)
 	want(t, "runs", len(n.runs), 3)
-	want(t, "shards", n.shards(), count(3))
+	want(t, "shards", n.shards(), count(70))
 }
 
 // TestSignalsWhileTheWindowDrains: before a run is continued as new, what has come in

@@ -1,9 +1,6 @@
 package flow
 
 import (
-	"fmt"
-	"slices"
-
 	"go.temporal.io/sdk/temporal"
 	"go.temporal.io/sdk/workflow"
 )
@@ -14,10 +11,11 @@ type batch struct {
 	Batch
 	ctx      workflow.Context // done once the batch is cancelled
 	selector workflow.Selector
-	begun    int   // in this run of the workflow
-	running  int   // shards under way
-	open     []int // begun, not ended; ascending
-	holds    int   // see settle
+	begun    int  // shards, in this run of the workflow, some of them again
+	running  int  // shards under way
+	short    bool // a shard took its part of a limit: those under way end before any is begun
+	cut      bool // a shard has ended with items left
+	holds    int  // see settle
 }
 
 // runBatch is the workflow of a batch. It returns when no shard is under way: with
@@ -30,13 +28,14 @@ func runBatch(ctx workflow.Context, in Batch) (BatchEnd, error) {
 	b.ctx = ctx
 	b.selector = workflow.NewNamedSelector(ctx, "batch")
 	b.listen(cancel)
+	b.wake()
 	if err := workflow.SetQueryHandler(ctx, ProgressQuery, b.progress); err != nil {
 		return BatchEnd{}, err
 	}
 	for {
 		b.hear()
 		for b.mayBegin() {
-			b.begin(b.Next)
+			b.begin()
 		}
 		switch {
 		case b.running > 0 || b.goesOn() && !b.isFull():
@@ -46,62 +45,35 @@ func runBatch(ctx workflow.Context, in Batch) (BatchEnd, error) {
 		case b.goesOn():
 			return BatchEnd{}, workflow.NewContinueAsNewError(ctx, BatchWorkflow, b.Batch)
 		default:
-			return BatchEnd{Sum: b.Sum, Ended: b.Ended, Stopped: b.Stopped}, nil
+			return BatchEnd{Sum: b.known(), Ended: b.Ended, Stopped: b.Stopped}, nil
 		}
 	}
 }
 
 // goesOn says whether there are shards to begin, now or later.
 func (b *batch) goesOn() bool {
-	return b.Next <= b.Shards && b.Stopped.Why == ""
+	return (b.Next <= b.Shards || b.running < len(b.Open)) && b.Stopped.Why == ""
 }
+
+const (
+	// The window drains before a run of the workflow is continued as new, which takes as
+	// long as a shard. That is done once in so many windows, or in so many shards, each
+	// of which has 6 events: a run may have 51,200 of them.
+	runWindows = 16
+	mostShards = 5000
+)
 
 // isFull says whether this run of the workflow has begun as many shards as it should,
 // and at least one: a run that begins none would come no further.
 func (b *batch) isFull() bool {
-	if b.begun == 0 {
-		return false
+	if b.RunShards > 0 {
+		return b.begun >= b.RunShards
 	}
-	if b.RunShards > 0 && b.begun >= b.RunShards {
-		return true
-	}
-	return workflow.GetInfo(b.ctx).GetContinueAsNewSuggested()
+	return b.begun >= min(runWindows*b.Window, mostShards) && workflow.GetInfo(b.ctx).GetContinueAsNewSuggested()
 }
 
 func (b *batch) mayBegin() bool {
-	return b.goesOn() && !b.Paused && b.running < b.Window && !b.isFull()
-}
-
-func (b *batch) begin(shard int) {
-	b.Next++
-	b.begun++
-	b.running++
-	b.open = append(b.open, shard)
-	ctx := activityContext(b.ctx, fmt.Sprintf("shard-%d", shard), b.ShardTimeout)
-	work := workflow.ExecuteActivity(ctx, ShardActivity, Shard{
-		Store: b.Store, Pass: b.Pass, Number: shard, Window: b.Window, Before: b.Sum,
-	})
-	b.selector.AddFuture(work, func(work workflow.Future) { b.end(shard, work) })
-}
-
-// end takes in what a shard came to. One that was cancelled, or failed for good, stays
-// open; the latter stops the batch.
-func (b *batch) end(shard int, work workflow.Future) {
-	b.running--
-	var end ShardEnd
-	err := work.Get(b.ctx, &end)
-	switch {
-	case err == nil:
-		b.open = slices.DeleteFunc(b.open, func(open int) bool { return open == shard })
-		b.Ended++
-		b.Sum = b.Sum.Add(end.Sum)
-		b.stop(end.Stop)
-	case b.ctx.Err() == nil:
-		b.stop(Stop{Why: StoppedBroken, Cause: shardFailure(shard, b.Shards, err)})
-	}
-	if b.Ended == b.Shards && b.Stopped.Why == StoppedInterrupted {
-		b.Stopped = Stop{} // it came too late to leave anything out
-	}
+	return b.goesOn() && !b.Paused && !b.short && !b.doubts() && b.running < b.Window && !b.isFull()
 }
 
 // stop lets no more shards begin. The first reason stays, but that somebody interrupts
@@ -113,8 +85,12 @@ func (b *batch) stop(reason Stop) {
 }
 
 func (b *batch) progress() (Progress, error) {
-	return Progress{
-		Shards: b.Shards, Begun: b.Next - 1, Open: b.open, Running: b.running,
-		Sum: b.Sum, Paused: b.Paused, Stopped: b.Stopped,
-	}, nil
+	p := Progress{
+		Shards: b.Shards, Begun: b.Next - 1, Running: b.running,
+		Sum: b.known(), Paused: b.Paused, Stopped: b.Stopped,
+	}
+	for _, part := range b.Open {
+		p.Open = append(p.Open, part.Number)
+	}
+	return p, nil
 }

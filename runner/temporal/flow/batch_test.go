@@ -44,7 +44,7 @@ func TestWhatAShardIsToldBefore(t *testing.T) {
 	want(t, "error", err, nil)
 	before := map[int]Sum{}
 	for _, s := range n.begun {
-		want(t, "where", s, Shard{Store: "s3://b/p", Pass: "k", Number: s.Number, Window: 2, Before: s.Before})
+		want(t, "where", []any{s.Store, s.Pass, s.Own}, []any{"s3://b/p", "k", Sum{}})
 		before[s.Number] = s.Before
 	}
 	want(t, "before", before, map[int]Sum{
@@ -109,7 +109,7 @@ func TestProgressTellsOfAStop(t *testing.T) {
 	n := &night{
 		does: func(in Shard, _ int) (ShardEnd, error) {
 			if in.Number == 2 {
-				return ShardEnd{}, temporal.NewApplicationError("no", RefusedError)
+				return ShardEnd{}, temporal.NewNonRetryableApplicationError("no", RefusedError, nil)
 			}
 			return ShardEnd{}, nil
 		},

@@ -38,3 +38,17 @@ func (b *batch) settle() {
 	b.Paused = b.holds > 0
 	b.holds = min(max(b.holds, 0), 1)
 }
+
+// wake stops the batch at its deadline, also while it is paused. Shards under way look
+// at it themselves.
+func (b *batch) wake() {
+	if b.Deadline.IsZero() {
+		return
+	}
+	timer := workflow.NewTimer(b.ctx, b.Deadline.Sub(workflow.Now(b.ctx)))
+	b.selector.AddFuture(timer, func(timer workflow.Future) {
+		if timer.Get(b.ctx, nil) == nil { // and the batch was not cancelled
+			b.stop(Stop{Why: StoppedDeadline})
+		}
+	})
+}

@@ -22,7 +22,7 @@ var allowed = map[string][]string{
 	"errors":                      nil,
 	"slices":                      nil,
 	"fmt":                         {"Sprintf", "Errorf"},
-	"time":                        {"Duration", "Nanosecond", "Microsecond", "Millisecond", "Second", "Minute", "Hour"},
+	"time":                        {"Time", "Duration", "Nanosecond", "Microsecond", "Millisecond", "Second", "Minute", "Hour"},
 	"go.temporal.io/api/enums/v1": nil,
 	"go.temporal.io/sdk/temporal": nil,
 	"go.temporal.io/sdk/workflow": nil,

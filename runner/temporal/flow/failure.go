@@ -30,9 +30,9 @@ func plainError(err error) error {
 func plainText(err error) string {
 	if late, ok := errors.AsType[*temporal.TimeoutError](err); ok {
 		if late.TimeoutType() == enums.TIMEOUT_TYPE_HEARTBEAT {
-			return fmt.Sprintf("its worker gave no sign of life for %v, %d times over", heartbeatTimeout, maxTries)
+			return fmt.Sprintf("its worker gave no sign of life for %v, in the last of %d tries", heartbeatTimeout, maxTries)
 		}
-		return fmt.Sprintf("it did not end in the time that a try may take, %d times over", maxTries)
+		return fmt.Sprintf("it did not end in the time that a try may take, in the last of %d tries", maxTries)
 	}
 	if failure, ok := errors.AsType[*temporal.ApplicationError](err); ok {
 		return failure.Message()

@@ -50,6 +50,7 @@ type night struct {
 	mu       sync.Mutex
 	tries    map[int][]time.Duration // since dusk, by shard
 	begun    []Shard
+	ids      []string // of the activities of these, in any order where they are begun at once
 	running  int
 	most     int // at once
 	ended    Sum
@@ -72,7 +73,8 @@ func (n *night) shard(ctx context.Context, in Shard) (ShardEnd, error) {
 	n.mu.Lock()
 	n.tries[in.Number] = append(n.tries[in.Number], n.now())
 	try := len(n.tries[in.Number])
-	if try == 1 {
+	if id := activity.GetInfo(ctx).ActivityID; !slices.Contains(n.ids, id) {
+		n.ids = append(n.ids, id)
 		n.begun = append(n.begun, in)
 		n.running++
 		n.most = max(n.most, n.running)
@@ -93,7 +95,9 @@ func (n *night) shard(ctx context.Context, in Shard) (ShardEnd, error) {
 	env.RegisterDelayedCallback(func() {
 		n.mu.Lock()
 		n.running--
-		n.ended = n.ended.Add(end.Sum)
+		if !end.Left {
+			n.ended = n.ended.Add(end.Sum)
+		}
 		n.mu.Unlock()
 		_ = env.CompleteActivity(token, end, nil)
 	}, lasts)

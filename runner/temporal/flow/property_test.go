@@ -29,7 +29,9 @@ func TestWhateverHappensToABatch(t *testing.T) {
 			does: func(in Shard, try int) (ShardEnd, error) {
 				end := ShardEnd{Sum: Sum{Items: 1, NanoUSD: int64(in.Number)}}
 				switch fate := fates[in.Number-1]; {
-				case fate == "fail", fate == "again" && try < 3:
+				case fate == "fail":
+					return ShardEnd{}, temporal.NewNonRetryableApplicationError("no", RefusedError, nil)
+				case fate == "again" && try < 3:
 					return ShardEnd{}, errors.New("no")
 				case fate == "stop":
 					end.Stop.Why = "budget"
@@ -64,10 +66,10 @@ func TestWhateverHappensToABatch(t *testing.T) {
 			t.Errorf("%d shards at once in a window of %d", n.most, in.Window)
 		}
 		for shard, tries := range n.tries {
-			switch at := tries[len(tries)-1]; {
-			case len(tries) == maxTries:
+			switch at := tries[len(tries)-1]; fates[shard-1] {
+			case "fail":
 				last = min(last, at)
-			case fates[shard-1] == "stop":
+			case "stop":
 				last = min(last, at+n.lasts(shard))
 			}
 		}

@@ -4,7 +4,6 @@ package flow
 
 import (
 	"bytes"
-	"context"
 	"encoding/json"
 	"errors"
 	"flag"
@@ -77,6 +76,22 @@ func TestIntegrationHistories(t *testing.T) {
 		run := s.start(t, "stopped", BatchWorkflow, Batch{Pass: "stopped", Shards: 6, Window: 1})
 		want(t, "end", s.end(t, run), BatchEnd{Sum: Sum{Items: 2, Succeeded: 2}, Ended: 2, Stopped: Stop{Why: "budget", Reason: "$2.00"}})
 		s.record(t, "batch-stopped", run, run.GetRunID())
+	})
+	t.Run("again", func(t *testing.T) {
+		t.Parallel()
+		run := s.start(t, "again", BatchWorkflow, Batch{Pass: "again", Shards: 6, Window: 2, RunShards: 4})
+		first := run.GetRunID()
+		want(t, "end", s.end(t, run), BatchEnd{Sum: all, Ended: 6})
+		s.record(t, "batch-again", run, first)
+	})
+	t.Run("deadline", func(t *testing.T) {
+		t.Parallel()
+		run := s.start(t, "deadline", BatchWorkflow, Batch{Pass: "brief", Shards: 100, Window: 1, Deadline: time.Now().Add(2 * time.Second)})
+		s.await(t, run, func(p Progress) bool { return p.Running == 1 })
+		s.signal(t, run, PauseSignal)
+		end := s.end(t, run)
+		want(t, "stopped", end.Stopped, Stop{Why: StoppedDeadline})
+		s.record(t, "batch-deadline", run, run.GetRunID())
 	})
 	t.Run("refused", func(t *testing.T) {
 		t.Parallel()
@@ -173,6 +188,7 @@ func startServer(t *testing.T) *server {
 		cleaned:  map[string]*atomic.Int64{"cancelled": {}, "cancelled-by-signal": {}},
 		runBegun: make(chan struct{}),
 	}}
+	s.hands.Client = s.Client
 	t.Cleanup(func() {
 		if err := dev.Stop(); err != nil {
 			t.Error(err)
@@ -273,70 +289,5 @@ func (s *server) record(t *testing.T, name string, run client.WorkflowRun, runID
 	}
 	if err := os.WriteFile(filepath.Join(histories, name+".json"), lines.Bytes(), 0o644); err != nil {
 		t.Fatal(err)
-	}
-}
-
-// hands do the work of shards and runs: what the pass, or the key, says.
-type hands struct {
-	begun    map[string]chan int      // shards that are to be cancelled, by pass
-	cleaned  map[string]*atomic.Int64 // those that were
-	runBegun chan struct{}
-}
-
-func (h *hands) shard(ctx context.Context, in Shard) (ShardEnd, error) {
-	end := ShardEnd{Sum: Sum{Items: 1, Succeeded: 1}}
-	first := activity.GetInfo(ctx).Attempt == 1
-	switch in.Pass {
-	case "retries":
-		switch {
-		case in.Number == 2 && first:
-			return ShardEnd{}, errors.New("store: connection refused")
-		case in.Number == 4 && first: // as on a machine that is gone
-			time.Sleep(heartbeatTimeout + time.Second)
-		}
-	case "brief":
-		return end, lie(ctx, 200*time.Millisecond)
-	case "stopped":
-		if in.Number == 2 {
-			end.Stop = Stop{Why: "budget", Reason: "$2.00"}
-		}
-	case "refused":
-		if in.Number == 2 {
-			return ShardEnd{}, temporal.NewNonRetryableApplicationError("no variable KEY", RefusedError, nil)
-		}
-	case "cancelled", "cancelled-by-signal":
-		h.begun[in.Pass] <- in.Number
-		err := lie(ctx, time.Minute)
-		time.Sleep(300 * time.Millisecond)
-		h.cleaned[in.Pass].Add(1)
-		return ShardEnd{}, err
-	}
-	return end, nil
-}
-
-func (h *hands) run(ctx context.Context, in Run) (RunEnd, error) {
-	switch in.Key {
-	case "runs/refused":
-		return RunEnd{}, temporal.NewNonRetryableApplicationError("no variable KEY", RefusedError, nil)
-	case "runs/cancelled":
-		close(h.runBegun)
-		_ = lie(ctx, time.Minute) // a cancellation is an end like others
-		return RunEnd{State: "cancelled"}, nil
-	}
-	return RunEnd{State: "succeeded"}, nil
-}
-
-// lie gives signs of life for that long, or until it is cancelled.
-func lie(ctx context.Context, d time.Duration) error {
-	end := time.After(d)
-	for {
-		activity.RecordHeartbeat(ctx, ShardProgress{})
-		select {
-		case <-ctx.Done():
-			return ctx.Err()
-		case <-end:
-			return nil
-		case <-time.After(50 * time.Millisecond):
-		}
 	}
 }

@@ -7,6 +7,7 @@ import (
 	"regexp"
 	"strings"
 	"testing"
+	"time"
 
 	"go.temporal.io/api/enums/v1"
 	"go.temporal.io/api/history/v1"
@@ -30,6 +31,8 @@ func TestHistoriesReplay(t *testing.T) {
 		"batch-anew-last":           "^begin begin end end COMPLETED$",
 		"batch-paused":              "^begin begin .*PAUSE .*end RESUME begin begin .*COMPLETED$",
 		"batch-drained":             "^begin begin DRAIN end end COMPLETED$",
+		"batch-again":               "^begin begin end .*begin .*ANEW$",
+		"batch-deadline":            "^TIMER begin .*PAUSE .*FIRED COMPLETED$",
 		"batch-stopped":             "^begin end begin end COMPLETED$",
 		"batch-refused":             "^begin end begin fail COMPLETED$",
 		"batch-cancelled":           "^begin begin CANCEL cancel cancel cancelled cancelled CANCELLED$",
@@ -65,6 +68,8 @@ func TestChangedWorkflowsDoNotReplay(t *testing.T) {
 		{"batch-retries", "a wider window", func(b *Batch) { b.Window++ }},
 		{"batch-retries", "a shard less", func(b *Batch) { b.Shards-- }},
 		{"batch-anew-first", "continued as new sooner", func(b *Batch) { b.RunShards-- }},
+		{"batch-deadline", "no deadline", func(b *Batch) { b.Deadline = time.Time{} }},
+		{"batch-again", "given back before", func(b *Batch) { b.Next, b.Open = 2, []Part{{Number: 1, Begun: 1}} }},
 		{"batch-anew-first", "not continued as new", func(b *Batch) { b.RunShards = 0 }},
 		{"batch-paused", "paused to begin with", func(b *Batch) { b.Paused = true }},
 		{"batch-cancelled", "stopped to begin with", func(b *Batch) { b.Stopped.Why = "budget" }},
@@ -113,6 +118,8 @@ func outline(h *history.History) string {
 		enums.EVENT_TYPE_ACTIVITY_TASK_TIMED_OUT:             "time-out",
 		enums.EVENT_TYPE_ACTIVITY_TASK_CANCEL_REQUESTED:      "cancel",
 		enums.EVENT_TYPE_ACTIVITY_TASK_CANCELED:              "cancelled",
+		enums.EVENT_TYPE_TIMER_STARTED:                       "TIMER",
+		enums.EVENT_TYPE_TIMER_FIRED:                         "FIRED",
 		enums.EVENT_TYPE_WORKFLOW_EXECUTION_CANCEL_REQUESTED: "CANCEL",
 		enums.EVENT_TYPE_WORKFLOW_EXECUTION_COMPLETED:        "COMPLETED",
 		enums.EVENT_TYPE_WORKFLOW_EXECUTION_FAILED:           "FAILED",

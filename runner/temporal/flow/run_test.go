@@ -24,8 +24,8 @@ func TestASingleRun(t *testing.T) {
 		{"ends", nil, 0, 1, RunEnd{State: "failed"}, "", ""},
 		{"is tried again", errors.New("no such host"), 2, 3, RunEnd{State: "failed"}, "", ""},
 		{"fails for good", errors.New("no such host"), 99, 20, RunEnd{}, "no such host", ""},
-		{"is refused", temporal.NewApplicationError("worker a@b has no K", RefusedError), 99, 1, RunEnd{}, "worker a@b has no K", RefusedError},
-		{"its worker is gone each time", temporal.NewHeartbeatTimeoutError(), 99, 20, RunEnd{}, "its worker gave no sign of life for 20s, 20 times over", ""},
+		{"is refused", temporal.NewNonRetryableApplicationError("worker a@b has no K", RefusedError, nil), 99, 1, RunEnd{}, "worker a@b has no K", RefusedError},
+		{"its worker is gone each time", temporal.NewHeartbeatTimeoutError(), 99, 20, RunEnd{}, "its worker gave no sign of life for 20s, in the last of 20 tries", ""},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			env, tries := newEnvironment(), 0

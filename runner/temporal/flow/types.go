@@ -27,15 +27,17 @@ const (
 	DrainSignal  = "drain"  // no shard is begun any more; the batch ends with those under way
 	CancelSignal = "cancel" // as a cancellation of the workflow: runs under way are terminated
 
-	// RefusedError is the type of errors of activities that no other try can mend: a
-	// worker without a variable that the batch file needs, say.
+	// RefusedError is the type of errors of activities that this worker cannot mend: it
+	// lacks a variable that the batch file needs, say. Another one may; after a few tries
+	// such an error is not retried any more.
 	RefusedError = "refused"
 )
 
-// Reasons why a batch stopped, beside those of package runner that shards tell.
+// Reasons why a batch stopped, beside those of package runner that only shards tell.
 const (
 	StoppedInterrupted = "interrupted" // by a signal
 	StoppedBroken      = "broken"      // a shard failed for good
+	StoppedDeadline    = "deadline"    // that of the batch
 )
 
 // Batch is what a batch workflow is started with and, in later runs of it, how far
@@ -49,12 +51,25 @@ type Batch struct {
 
 	ShardTimeout time.Duration // of one try of a shard; 0: it does not matter how long
 	RunShards    int           // shards begun in one run of the workflow, which is then continued as new; 0: as many as the server suggests
+	Deadline     time.Time     `json:",omitzero"` // past it no shard is begun; zero: none
 
-	Next    int  // the shard to begin next; 0: 1
-	Ended   int  // shards
-	Sum     Sum  // of these
-	Paused  bool // by a signal
-	Stopped Stop // why no more shards are begun
+	Next    int    // the shard to begin next; 0: 1
+	Ended   int    // shards
+	Sum     Sum    // of these
+	Open    []Part `json:",omitempty"` // begun, not ended, by number; at most Window
+	Paused  bool   // by a signal
+	Stopped Stop   // why no more shards are begun
+}
+
+// Part is how a shard stands that was begun and has not ended.
+type Part struct {
+	Number  int
+	Begun   int  // times
+	Sum     Sum  // what it had come to when it was given back last
+	Known   Sum  // what the batch was known to have come to when it was begun last, that included
+	Running bool `json:",omitempty"` // under way
+	Stop    Stop `json:",omitzero"`  // all its runs failed alike, and nothing is known to have succeeded
+	Doubted bool `json:",omitempty"` // they did, but other shards have done better: it was begun again for that
 }
 
 // Sum is what results add up to, as far as it matters to other shards.
@@ -65,6 +80,14 @@ type Sum struct {
 	InputTokens  int64
 	OutputTokens int64
 	Unpriced     int // items whose cost is not known
+}
+
+// Sub takes a sum off another one.
+func (s Sum) Sub(less Sum) Sum {
+	return Sum{
+		s.Items - less.Items, s.Succeeded - less.Succeeded, s.NanoUSD - less.NanoUSD,
+		s.InputTokens - less.InputTokens, s.OutputTokens - less.OutputTokens, s.Unpriced - less.Unpriced,
+	}
 }
 
 // Add adds up two sums.
@@ -87,14 +110,19 @@ type Shard struct {
 	Store  string
 	Pass   string
 	Number int // from 1
-	Window int // shards that are under way at once, of which it is one
-	Before Sum // of the shards that had ended when it was begun
+	Window int // shards that may be under way at once, of which it is one
+	Before Sum // what all shards are known to have come to when it is begun
+	Own    Sum `json:",omitzero"`  // of Before: what it came to itself
+	Others int `json:",omitempty"` // shards that are under way
+	Known  Sum `json:",omitzero"`  // what these were told as Before, added up
 }
 
 // ShardEnd is what a shard came to.
 type ShardEnd struct {
-	Sum  Sum
-	Stop Stop // it has items left for that reason
+	Sum   Sum
+	Stop  Stop // it has items left for that reason
+	Left  bool `json:",omitempty"` // it has items left, and is to be begun again: its worker goes, or it is short
+	Short bool `json:",omitempty"` // it took its part of what a limit of the batch leaves
 }
 
 // Progress is how far a batch is: shards from 1 to Begun have ended, but for those of
@@ -133,8 +161,14 @@ type RunEnd struct {
 	State string // a runner.State
 }
 
-// ShardProgress is what a shard's heartbeats carry.
+// ShardProgress is what heartbeats of an activity carry: to who looks, and to its next try.
 type ShardProgress struct {
 	Items     int // that have ended
 	Succeeded int
+
+	// Tries in a row up to this one, it included.
+	Idle      int    `json:",omitempty"` // in which no item has ended
+	Refused   int    `json:",omitempty"` // by a worker
+	Unwritten int    `json:",omitempty"` // whose results could not be written
+	Met       string `json:",omitempty"` // the error of this try; "": it has not ended with one
 }

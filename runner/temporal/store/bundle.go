@@ -11,12 +11,8 @@ import (
 // already is not written again.
 func (s *Store) PutBundle(ctx context.Context, b *spec.Bundle) (key string, err error) {
 	key = BundleKey(b.Digest())
-	there, err := s.objects.exists(ctx, key)
-	if err != nil {
-		return "", s.fail("read", key, err)
-	}
-	if there {
-		return key, nil
+	if there, err := s.exists(ctx, key); there || err != nil {
+		return key, err
 	}
 	return key, s.put(ctx, key, b.AppendJSON(nil))
 }

@@ -72,6 +72,9 @@ func explain(err error) (why, advice string) {
 			return known.Error(), ""
 		}
 	}
+	if e, ok := errors.AsType[noAnswer](err); ok {
+		return e.Error(), "see whether it can be reached from here, and whether it is well"
+	}
 	if e, ok := errors.AsType[apiError](err); ok && e.ErrorCode() != "" {
 		return strings.TrimSuffix(e.ErrorCode()+": "+e.ErrorMessage(), ": "), bucketAdvice[e.ErrorCode()]
 	}

@@ -1,6 +1,7 @@
 package store
 
 import (
+	"cmp"
 	"context"
 	"crypto/rand"
 	"errors"
@@ -9,37 +10,64 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"time"
 )
 
 // folder keeps objects as files of its own user. It is not fileblob of gocloud.dev:
 // that lists a folder that cannot be read as an empty one, and forces nothing onto the
 // disk.
-type folder string
+type folder struct {
+	root  string
+	calls calls
+}
 
 // openFolder makes the folder where it is missing, and looks whether it can be
-// written.
-func openFolder(path string) (folder, error) {
-	if err := os.MkdirAll(path, 0o700); err != nil {
-		return "", err
-	}
-	file, err := os.OpenFile(filepath.Join(path, temporary("probe")), os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o600)
-	if err != nil {
-		return "", err
-	}
-	file.Close()
-	return folder(path), os.Remove(file.Name())
+// written. A call to the file system may take as long as wait.
+func openFolder(path string, wait time.Duration) (folder, error) {
+	f := folder{path, newCalls(wait)}
+	return f, awaitError(f.calls, func() error {
+		if err := os.MkdirAll(path, 0o700); err != nil {
+			return err
+		}
+		file, err := os.OpenFile(filepath.Join(path, temporary("probe")), os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o600)
+		if err != nil {
+			return err
+		}
+		file.Close()
+		return os.Remove(file.Name())
+	})
 }
 
 // temporary is the name of a file that is being written. No object has a name like
-// that: a process that is killed may leave it.
+// that: a process that is killed, or that waited long enough, may leave it.
 func temporary(name string) string { return "." + name + ".new-" + rand.Text() }
 
-func (f folder) path(key string) string { return filepath.Join(string(f), filepath.FromSlash(key)) }
+func (f folder) path(key string) string { return filepath.Join(f.root, filepath.FromSlash(key)) }
 
-func (f folder) put(ctx context.Context, key string, write func(io.Writer) error) (err error) {
+func (f folder) put(ctx context.Context, key string, write func(io.Writer) error) error {
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel() // for a call that was left behind
 	path := f.path(key)
+	file, err := await(f.calls, func() (*os.File, error) { return create(path) })
+	if err != nil {
+		return err
+	}
+	err = write(&writtenFile{f.calls, file, nil})
+	if err == nil {
+		err = awaitError(f.calls, func() error { return keep(ctx, file, path) })
+	}
+	if _, hangs := errors.AsType[noAnswer](err); err != nil && !hangs {
+		_ = awaitError(f.calls, func() error {
+			file.Close() // twice does no harm
+			return os.Remove(file.Name())
+		})
+	}
+	return err
+}
+
+// create creates the temporary file for that path.
+func create(path string) (file *os.File, err error) {
 	dir, name := filepath.Split(path)
-	var file *os.File
 	for range 10 { // whoever forgets the neighbours may take the empty folder away
 		if err = os.MkdirAll(dir, 0o700); err == nil {
 			file, err = os.OpenFile(filepath.Join(dir, temporary(name)), os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o600)
@@ -48,18 +76,11 @@ func (f folder) put(ctx context.Context, key string, write func(io.Writer) error
 			break
 		}
 	}
-	if err != nil {
-		return err
-	}
-	defer func() {
-		if err != nil {
-			file.Close() // twice does no harm
-			_ = os.Remove(file.Name())
-		}
-	}()
-	if err := write(file); err != nil {
-		return err
-	}
+	return file, err
+}
+
+// keep makes a temporary file the object.
+func keep(ctx context.Context, file *os.File, path string) error {
 	if err := file.Sync(); err != nil { // else a power loss may leave the name without the text
 		return err
 	}
@@ -72,20 +93,81 @@ func (f folder) put(ctx context.Context, key string, write func(io.Writer) error
 	return os.Rename(file.Name(), path)
 }
 
-func (f folder) get(_ context.Context, key string) ([]byte, error) {
-	return os.ReadFile(f.path(key))
+// writtenFile is a file being written. Each write is a call of its own.
+type writtenFile struct {
+	calls  calls
+	file   *os.File
+	buffer []byte // what is written: the text is the caller's, who may change it where a call hangs
+}
+
+// mostWritten is how many bytes are written in one call.
+const mostWritten = 256 << 10
+
+func (w *writtenFile) Write(text []byte) (n int, err error) {
+	for n < len(text) && err == nil {
+		w.buffer = append(w.buffer[:0], text[n:min(len(text), n+mostWritten)]...)
+		buffer := w.buffer
+		var wrote int
+		wrote, err = await(w.calls, func() (int, error) { return w.file.Write(buffer) })
+		n += wrote
+	}
+	return n, err
+}
+
+// mostRead is how many bytes are read in one call.
+const mostRead = 4 << 20
+
+func (f folder) get(ctx context.Context, key string) ([]byte, error) {
+	type opened struct {
+		*os.File
+		size int64
+	}
+	file, err := await(f.calls, func() (o opened, err error) {
+		if o.File, err = os.Open(f.path(key)); err != nil {
+			return o, err
+		}
+		info, err := o.Stat()
+		if err == nil {
+			o.size = info.Size()
+		}
+		return o, err
+	})
+	if err != nil {
+		return nil, err
+	}
+	text := make([]byte, file.size)
+	for at := 0; at < len(text) && err == nil; {
+		piece := text[at:min(len(text), at+mostRead)]
+		if err = ctx.Err(); err == nil {
+			_, err = await(f.calls, func() (int, error) { return io.ReadFull(file, piece) })
+		}
+		at += len(piece)
+	}
+	if _, hangs := errors.AsType[noAnswer](err); !hangs {
+		file.Close()
+	}
+	if err != nil {
+		return nil, err
+	}
+	return text, nil
 }
 
 func (f folder) exists(_ context.Context, key string) (bool, error) {
-	_, err := os.Stat(f.path(key))
-	if errors.Is(err, fs.ErrNotExist) {
-		return false, nil
-	}
-	return err == nil, err
+	return await(f.calls, func() (bool, error) {
+		_, err := os.Stat(f.path(key))
+		if errors.Is(err, fs.ErrNotExist) {
+			return false, nil
+		}
+		return err == nil, err
+	})
 }
 
 func (f folder) list(_ context.Context, folder string) ([]entry, error) {
-	found, err := os.ReadDir(f.path(folder))
+	return await(f.calls, func() ([]entry, error) { return listFolder(f.path(folder)) })
+}
+
+func listFolder(path string) ([]entry, error) {
+	found, err := os.ReadDir(path)
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil, nil
 	}
@@ -110,22 +192,50 @@ func (f folder) list(_ context.Context, folder string) ([]entry, error) {
 }
 
 func (f folder) remove(_ context.Context, key string) error {
-	err := os.Remove(f.path(key))
+	return awaitError(f.calls, func() error {
+		if err := os.Remove(f.path(key)); !errors.Is(err, fs.ErrNotExist) {
+			return err
+		}
+		return nil
+	})
+}
+
+func (f folder) removeAll(ctx context.Context, folder string) error {
+	path := f.path(folder)
+	if err := f.removeTree(ctx, path); err != nil {
+		return err
+	}
+	return awaitError(f.calls, func() error {
+		// Folders above it go too, as far as they are empty, which Remove looks after.
+		top := f.path(strings.SplitAfter(folder, "/")[0])
+		for dir := filepath.Dir(path); dir != top && os.Remove(dir) == nil; {
+			dir = filepath.Dir(dir)
+		}
+		return nil
+	})
+}
+
+// removeTree is os.RemoveAll in many calls: each has its time.
+func (f folder) removeTree(ctx context.Context, path string) error {
+	found, err := await(f.calls, func() ([]os.DirEntry, error) { return os.ReadDir(path) })
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil
 	}
-	return err
-}
-
-func (f folder) removeAll(_ context.Context, folder string) error {
-	path := f.path(folder)
-	err := os.RemoveAll(path)
-	// Folders above it go too, as far as they are empty, which Remove looks after.
-	top := f.path(strings.SplitAfter(folder, "/")[0])
-	for dir := filepath.Dir(path); err == nil && dir != top && os.Remove(dir) == nil; {
-		dir = filepath.Dir(dir)
+	for _, file := range found {
+		if err != nil || ctx.Err() != nil {
+			return cmp.Or(err, ctx.Err())
+		}
+		below := filepath.Join(path, file.Name())
+		if file.IsDir() {
+			err = f.removeTree(ctx, below)
+		} else {
+			err = awaitError(f.calls, func() error { return os.RemoveAll(below) })
+		}
 	}
-	return err
+	if err != nil {
+		return err
+	}
+	return awaitError(f.calls, func() error { return os.RemoveAll(path) }) // with what was added meanwhile
 }
 
 func (f folder) close() error { return nil }

@@ -44,7 +44,7 @@ func (m *memory) get(_ context.Context, key string) ([]byte, error) {
 	if !ok {
 		return nil, fs.ErrNotExist
 	}
-	return text, nil
+	return bytes.Clone(text), nil
 }
 
 func (m *memory) exists(_ context.Context, key string) (bool, error) {
@@ -248,7 +248,7 @@ func (a attempt) play(ctx context.Context, s *Store, written func(ids ...string)
 func TestAttemptsAtOnce(t *testing.T) {
 	for name, open := range map[string]func() objects{
 		"memory": func() objects { return &memory{all: map[string][]byte{}} },
-		"folder": func() objects { return folder(t.TempDir()) },
+		"folder": func() objects { return folder{t.TempDir(), newCalls(longestWait)} },
 	} {
 		t.Run(name, func(t *testing.T) { rapid.Check(t, func(rt *rapid.T) { attemptsAtOnce(t, rt, open()) }) })
 	}

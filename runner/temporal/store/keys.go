@@ -11,7 +11,7 @@ import (
 // its key, so that it can be forgotten as one.
 const (
 	specsFolder  = "specs/"
-	passesFolder = "passes/"
+	PassesFolder = "passes/" // keys of passes begin with it
 	runsFolder   = "runs/"
 )
 
@@ -25,7 +25,7 @@ func PassKey(generation, batch, nonce string) string {
 func RunKey(id string) string { return runsFolder + escape(id) }
 
 func passesOf(generation, batch string) string {
-	return passesFolder + escape(generation) + "/" + escape(batch) + "/"
+	return PassesFolder + escape(generation) + "/" + escape(batch) + "/"
 }
 
 // BundleKey is where a batch file of that digest is.

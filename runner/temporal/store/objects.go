@@ -11,7 +11,7 @@ type objects interface {
 	// put makes an object of what write writes. Where either fails there is none, or
 	// the one that was there.
 	put(ctx context.Context, key string, write func(io.Writer) error) error
-	// get gives an object; one that is not there is a fs.ErrNotExist.
+	// get gives an object, which is the caller's; one that is not there is a fs.ErrNotExist.
 	get(ctx context.Context, key string) ([]byte, error)
 	exists(ctx context.Context, key string) (bool, error)
 	// list gives what is right below a folder, in the order of names.

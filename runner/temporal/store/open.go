@@ -45,7 +45,7 @@ func Open(ctx context.Context, address string) (*Store, error) {
 	case u.Host == "":
 		return nil, fmt.Errorf("store %s: the bucket is missing; write s3://bucket/prefix", s.name)
 	}
-	objects, err := openBucket(ctx, u)
+	objects, err := openBucket(ctx, u, longestWait)
 	if err != nil {
 		return nil, s.fail("open it", "", err)
 	}
@@ -58,7 +58,7 @@ func openPath(path string) (*Store, error) {
 		return nil, fmt.Errorf("store %s: the path is not absolute: client and workers may stand in different folders", path)
 	}
 	s := &Store{name: filepath.Clean(path)}
-	objects, err := openFolder(s.name)
+	objects, err := openFolder(s.name, longestWait)
 	if err != nil {
 		return nil, s.fail("open it", "", err)
 	}
@@ -94,6 +94,11 @@ func (s *Store) get(ctx context.Context, key string) ([]byte, error) {
 	}
 	text, err := s.objects.get(ctx, key)
 	return text, s.fail("read", key, err)
+}
+
+func (s *Store) exists(ctx context.Context, key string) (bool, error) {
+	there, err := s.objects.exists(ctx, key)
+	return there, s.fail("read", key, err)
 }
 
 func (s *Store) list(ctx context.Context, folder string) ([]entry, error) {

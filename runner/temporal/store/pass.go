@@ -24,7 +24,7 @@ type Pass struct {
 	AnswersSince time.Time     `json:"answers_since,omitzero"`
 	Before       *runner.Tally `json:"before,omitempty"` // of results that stay; nil: none do
 	GoneFailed   int           `json:"gone_failed"`
-	StartedAt    time.Time     `json:"started_at,omitzero"`
+	Cluster      string        `json:"cluster"` // it was handed over to, in words
 }
 
 // Pass gives the pass of that key. One that was not handed over whole is a

@@ -6,7 +6,6 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
-	"slices"
 	"strings"
 
 	"golang.org/x/sync/errgroup"
@@ -34,8 +33,17 @@ const (
 // Nothing at all: nil and false.
 func (s *Store) Results(ctx context.Context, key string, shard int) (text []byte, whole bool, err error) {
 	err = s.shard(ctx, key, shard, func(objects []resultObject) error {
-		text, whole = nil, slices.ContainsFunc(objects, func(o resultObject) bool { return o.whole })
+		var size int64
+		text = nil
+		size, whole = sizeOf(objects)
 		return s.eachResult(ctx, objects, map[string]bool{}, func(raw []byte, _ *runner.Line) error {
+			switch {
+			case text != nil:
+			case len(objects) == 1: // in its place: it may be large
+				text = raw[:0]
+			default:
+				text = make([]byte, 0, size)
+			}
 			text = append(text, raw...)
 			return nil
 		})
@@ -46,33 +54,57 @@ func (s *Store) Results(ctx context.Context, key string, shard int) (text []byte
 	return text, whole, nil
 }
 
+// ResultsSize gives how many bytes Results reads at the most, as one listing tells it,
+// and whether an attempt has ended. Nothing at all: 0 and false.
+func (s *Store) ResultsSize(ctx context.Context, key string, shard int) (size int64, whole bool, err error) {
+	objects, err := s.resultObjects(ctx, key, shard)
+	size, whole = sizeOf(objects)
+	return size, whole, err
+}
+
+func sizeOf(objects []resultObject) (size int64, whole bool) {
+	for _, o := range objects {
+		size += o.size
+		whole = whole || o.whole
+	}
+	return size, whole
+}
+
 // manyTries is more often than attempts of a shard end at the same time.
 const manyTries = 100
 
-// shard calls use with the objects that hold the results of a shard, those first that
-// count first. It calls it again where one of them was removed meanwhile: what was in
+// shard calls use with the objects that hold the results of a shard. It calls it again where one of them was removed meanwhile: what was in
 // it is in another one.
 func (s *Store) shard(ctx context.Context, pass string, shard int, use func([]resultObject) error) error {
-	folder := resultsFolder(pass, shard)
 	for tries := 1; ; tries++ {
-		entries, err := s.list(ctx, folder)
+		objects, err := s.resultObjects(ctx, pass, shard)
 		if err != nil {
 			return err
 		}
-		var wholes, parts []resultObject
-		for _, e := range entries {
-			switch object := (resultObject{folder + e.name, e.size, strings.HasSuffix(e.name, wholeEnding)}); {
-			case e.folder:
-			case object.whole:
-				wholes = append(wholes, object)
-			case strings.HasSuffix(e.name, partEnding):
-				parts = append(parts, object)
-			}
-		}
-		if err = use(append(wholes, parts...)); !errors.Is(err, fs.ErrNotExist) || tries == manyTries {
+		if err = use(objects); !errors.Is(err, fs.ErrNotExist) || tries == manyTries {
 			return err
 		}
 	}
+}
+
+// resultObjects are those of a shard that there are now, those first that count first.
+func (s *Store) resultObjects(ctx context.Context, pass string, shard int) ([]resultObject, error) {
+	folder := resultsFolder(pass, shard)
+	entries, err := s.list(ctx, folder)
+	if err != nil {
+		return nil, err
+	}
+	var wholes, parts []resultObject
+	for _, e := range entries {
+		switch object := (resultObject{folder + e.name, e.size, strings.HasSuffix(e.name, wholeEnding)}); {
+		case e.folder:
+		case object.whole:
+			wholes = append(wholes, object)
+		case strings.HasSuffix(e.name, partEnding):
+			parts = append(parts, object)
+		}
+	}
+	return append(wholes, parts...), nil
 }
 
 // readAhead is how many bytes of objects are read at once, unless one is larger.

@@ -37,7 +37,7 @@ func TestPass(t *testing.T) {
 	before.Add(&l)
 	p := Pass{
 		Bundle: "specs/a.json", Batch: "b", Generation: "g", Pipeline: "d", Rows: -1, Concurrency: 2, Window: 3,
-		Deadline: time.Unix(9, 5).UTC(), AnswersSince: time.Unix(8, 0).UTC(), Before: &before, GoneFailed: 4, StartedAt: time.Unix(7, 0).UTC(),
+		Deadline: time.Unix(9, 5).UTC(), AnswersSince: time.Unix(8, 0).UTC(), Before: &before, GoneFailed: 4, Cluster: "namespace n at a:1",
 	}
 	w := s.PassWriter(t.Context(), passKey, 200)
 	fine(t, w.Add(t.Context(), Item{ID: "a"}))

@@ -25,8 +25,8 @@ func credentials(t *testing.T, key string) {
 	}
 }
 
-// s3 serves a bucket named bucket, and gives the query that leads there.
-func s3(t *testing.T) string {
+// s3Query serves a bucket named bucket, and gives the query that leads there.
+func s3Query(t *testing.T) string {
 	t.Helper()
 	credentials(t, "key")
 	backend := s3mem.New()
@@ -43,7 +43,7 @@ func serving(t *testing.T, handler http.Handler) string {
 
 // TestS3 does all that a batch and a run do, in a bucket and beside another store in it.
 func TestS3(t *testing.T) {
-	query := s3(t)
+	query := s3Query(t)
 	for _, prefix := range []string{"", "/pre/fix/"} {
 		s, err := Open(t.Context(), "s3://bucket"+prefix+query)
 		fine(t, err)
@@ -72,6 +72,13 @@ func everything(t *testing.T, s *Store) {
 	passes, err := s.Passes(ctx, "g", "b")
 	fine(t, err)
 	want(t, "passes", passes, []string{passKey, key})
+	// A killed client leaves items without a pass.
+	left := "passes/g/b/n3"
+	fine(t, s.put(ctx, itemsObject(left, 1), []byte("{}\n")))
+	passes, err = s.Passes(ctx, "g", "b")
+	fine(t, err)
+	want(t, "passes", passes, []string{passKey, key, left})
+	fine(t, s.Forget(ctx, left))
 	passes, err = s.Passes(ctx, "g", "other")
 	fine(t, err)
 	want(t, "passes", len(passes), 0)
@@ -130,7 +137,7 @@ func everything(t *testing.T, s *Store) {
 
 // TestS3Half is a write that ends in the middle.
 func TestS3Half(t *testing.T) {
-	s, err := Open(t.Context(), "s3://bucket"+s3(t))
+	s, err := Open(t.Context(), "s3://bucket"+s3Query(t))
 	fine(t, err)
 	for _, size := range []int{10, 20 << 20} {
 		err = s.PutFile(t.Context(), "runs/r", "a", &brokenReader{strings.NewReader(strings.Repeat("x", size))})
@@ -153,7 +160,7 @@ func (r *brokenReader) Read(b []byte) (int, error) {
 func (r *brokenReader) WriteTo() {}
 
 func TestS3Refuses(t *testing.T) {
-	query := s3(t)
+	query := s3Query(t)
 	_, err := Open(t.Context(), "s3://other/prefix"+query)
 	says(t, "bucket", err, "store s3://other/prefix: cannot open it: NoSuchBucket", "; make the bucket, or correct its name")
 

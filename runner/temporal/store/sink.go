@@ -85,16 +85,11 @@ func (k *ShardSink) Record(r *runner.Result) {
 // than to be run.
 const mostPending = 1 << 20
 
-// mostWait is how long an object may take. It is long, as what is not written is lost.
-const mostWait = 2 * time.Minute
-
 // Commit writes the recorded results, unless all took next to nothing and may be run
 // again. It does so after ctx is done, too. An error is a *runner.ResultsError.
 func (k *ShardSink) Commit() (int, error) {
 	if k.waited || len(k.pending) >= mostPending {
-		ctx, cancel := context.WithTimeout(k.ctx, mostWait)
-		defer cancel()
-		if err := k.Flush(ctx); err != nil {
+		if err := k.Flush(k.ctx); err != nil {
 			return 0, &runner.ResultsError{Path: resultsFolder(k.pass, k.shard), Err: err}
 		}
 	}

@@ -4,8 +4,10 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"os"
 	"path/filepath"
+	"runtime"
 	"strings"
 	"testing"
 	"time"
@@ -254,4 +256,48 @@ func FuzzResults(f *testing.F) {
 		fine(t, err)
 		want(t, "again", string(again), string(text))
 	})
+}
+
+// TestResultsSize is that of no results, of parts, and of a whole.
+func TestResultsSize(t *testing.T) {
+	s := open(t)
+	check := func(what string, wantWhole bool) {
+		t.Helper()
+		text, _, err := s.Results(t.Context(), passKey, 1)
+		fine(t, err)
+		size, whole, err := s.ResultsSize(t.Context(), passKey, 1)
+		fine(t, err)
+		want(t, what, size, int64(len(text)))
+		want(t, what, whole, wantWhole)
+	}
+	check("none", false)
+	k := sinkOf(t, s, 1)
+	record(t, k, result("i1", 1e9))
+	check("one part", false)
+	record(t, k, result("i2", 1e9), result("i3", 1e9))
+	check("two parts", false)
+	finish(t, k)
+	check("whole", true)
+}
+
+// TestResultsInMemory reads large results without holding them twice.
+func TestResultsInMemory(t *testing.T) {
+	s := open(t)
+	k := sinkOf(t, s, 1)
+	const size, results = 1 << 20, 16
+	for i := range results {
+		r := result(fmt.Sprint("i", i), 1e9)
+		r.Outputs = map[string]any{"text": strings.Repeat("x", size)}
+		record(t, k, r)
+	}
+	finish(t, k)
+	var before, after runtime.MemStats
+	runtime.ReadMemStats(&before)
+	text, _, err := s.Results(t.Context(), passKey, 1)
+	fine(t, err)
+	runtime.ReadMemStats(&after)
+	if used := after.TotalAlloc - before.TotalAlloc; used > uint64(len(text))+4*size {
+		t.Errorf("%d MB of results took %d MB", len(text)>>20, used>>20)
+	}
+	want(t, "ids", len(idsOf(t, text)), results)
 }

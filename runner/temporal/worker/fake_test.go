@@ -20,6 +20,8 @@ import (
 //	fail    end like that; a run without it succeeds
 //	closed  fail as nobody answers
 //	park=5s be refused for so long, and go on when they are resumed
+//	alike   fail as what is asked was not understood
+//	unpriced have paid what is not known
 //	pay=10  have paid for so many tokens, a dollar each thousand
 //	panic   panic when they are waited for
 //	denied  (alone) be refused as the key is wrong
@@ -150,6 +152,10 @@ func (r *fakeRun) perform(status runner.Status) runner.Status {
 			}
 		case word == "fail":
 			return end(runner.Failed, &runner.RunError{Node: "answer", Type: "output", Err: errors.New("it failed")})
+		case word == "alike":
+			return end(runner.Failed, &runner.APIError{StatusCode: 400, Method: "POST", Endpoint: "models.test/v1", Message: "no such field"})
+		case word == "unpriced":
+			status.Usage = &runner.Usage{Unpriced: true}
 		case word == "leak":
 			return end(runner.Failed, errors.New("the key sesame-open is wrong"))
 		case word == "closed":

@@ -3,14 +3,12 @@ package worker
 import (
 	"context"
 	"errors"
-	"sync/atomic"
 	"time"
 
 	"go.temporal.io/api/serviceerror"
 	"go.temporal.io/sdk/activity"
 	"go.temporal.io/sdk/temporal"
 
-	"nightshift/runner"
 	"nightshift/runner/temporal/flow"
 )
 
@@ -25,13 +23,12 @@ type heart struct {
 	context.Context // of the work of the activity; its cause says why it is done
 	cancel          context.CancelCauseFunc
 
-	activity  context.Context
-	info      activity.Info // hides work's
-	drain     chan struct{} // closed: nothing more is to be started
-	end       context.CancelFunc
-	ended     chan struct{}
-	items     atomic.Int64
-	succeeded atomic.Int64
+	activity context.Context
+	info     activity.Info // hides work's
+	drain    chan struct{} // closed: nothing more is to be started
+	end      context.CancelFunc
+	ended    chan struct{}
+	count
 
 	// Of the goroutine that beats.
 	heard time.Time // when the server answered last
@@ -51,6 +48,7 @@ func (w *work) beats(ctx context.Context) *heart {
 		work: w, activity: ctx, info: w.info(ctx),
 		drain: make(chan struct{}), ended: make(chan struct{}), heard: time.Now(),
 	}
+	h.before = w.told(ctx)
 	h.Context, h.cancel = context.WithCancelCause(ctx)
 	beating, end := context.WithCancel(context.WithoutCancel(ctx))
 	h.end = end
@@ -60,9 +58,14 @@ func (w *work) beats(ctx context.Context) *heart {
 
 // stop ends the signs of life.
 func (h *heart) stop() {
+	h.rest()
+	h.cancel(nil)
+}
+
+// rest ends the signs of life, and not the work.
+func (h *heart) rest() {
 	h.end()
 	<-h.ended
-	h.cancel(nil)
 }
 
 // keepBeating gives signs of life until ctx is done.
@@ -71,6 +74,9 @@ func (h *heart) keepBeating(ctx context.Context) {
 	ticker := time.NewTicker(beatEvery)
 	defer ticker.Stop()
 	draining, stops := h.draining, h.ctx.Done()
+	if h.info.Attempt > 1 { // whatever this try comes to, the next one is to know of it
+		h.once(ctx)
+	}
 	for {
 		select {
 		case <-ticker.C:
@@ -93,7 +99,7 @@ func (h *heart) keepBeating(ctx context.Context) {
 func (h *heart) once(ctx context.Context) {
 	ctx, cancel := context.WithTimeout(ctx, beatWithin)
 	defer cancel()
-	err := h.beat(ctx, h.info.TaskToken, flow.ShardProgress{Items: int(h.items.Load()), Succeeded: int(h.succeeded.Load())})
+	err := h.beat(ctx, h.info.TaskToken, h.progress())
 	switch {
 	case err == nil:
 		h.heard = time.Now()
@@ -128,19 +134,18 @@ func (h *heart) drains() bool {
 	}
 }
 
+// last tells the next try what this one came to: there is no other sign of life after it.
+func (h *heart) last(p flow.ShardProgress) {
+	h.rest()
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(h), beatWithin)
+	defer cancel()
+	if err := h.beat(ctx, h.info.TaskToken, p); err != nil {
+		h.Log.Warn("the next try does not learn of this one", "workflow", h.info.WorkflowExecution.ID, "activity", h.info.ActivityID, "error", err)
+	}
+}
+
 // isGone tells of the answer to a sign of life whether nobody waits for the activity.
 func isGone(err error) bool {
 	_, notFound := errors.AsType[*serviceerror.NotFound](err)
 	return notFound || isNamespaceGone(err)
-}
-
-// Handle counts what has ended.
-func (h *heart) Handle(e runner.Event) {
-	if e.Kind != runner.Finished {
-		return
-	}
-	h.items.Add(1)
-	if e.Result.Status == runner.Succeeded {
-		h.succeeded.Add(1)
-	}
 }

@@ -25,14 +25,15 @@ func TestShardEnds(t *testing.T) {
 		end     func(w *work)                 // is called after 5.5 s
 		kind    string
 		again   bool
+		left    bool
 		done    int // items with a line
 		seconds int // that it takes
 	}{
 		"cancelled":    {beat: after(outage, temporal.NewCanceledError()), kind: "cancelled", done: 8, seconds: 6},
 		"gone":         {beat: after(outage, serviceerror.NewNotFound("no such activity")), kind: "cancelled", done: 8, seconds: 6},
 		"timed out":    {timeout: outage, kind: "cancelled", done: 8, seconds: 5},
-		"drained":      {end: func(w *work) { close(w.draining) }, kind: givenBackError, again: true, done: 12, seconds: 6},
-		"ended":        {end: func(w *work) { w.end() }, kind: givenBackError, again: true, done: 8, seconds: 5},
+		"drained":      {end: func(w *work) { close(w.draining) }, left: true, done: 12, seconds: 6},
+		"ended":        {end: func(w *work) { w.end() }, left: true, done: 8, seconds: 5},
 		"outage":       {beat: between(outage, 15*time.Second, away), done: 20, seconds: 10},
 		"long outage":  {beat: after(3*time.Second, away), done: 20, seconds: 10},
 		"no server":    {beat: after(0, away), done: 20, seconds: 10},
@@ -50,7 +51,7 @@ func TestShardEnds(t *testing.T) {
 				if c.end != nil {
 					time.AfterFunc(outage, func() { c.end(worker) })
 				}
-				_, err := tries(t, 1, func(ctx context.Context, in flow.Shard) (flow.ShardEnd, error) {
+				end, err := tries(t, 1, func(ctx context.Context, in flow.Shard) (flow.ShardEnd, error) {
 					if c.timeout > 0 {
 						var release context.CancelFunc
 						ctx, release = context.WithTimeout(ctx, c.timeout)
@@ -65,10 +66,14 @@ func TestShardEnds(t *testing.T) {
 				}
 				want(t, "error", kind, c.kind)
 				want(t, "is tried again", again, c.again)
+				want(t, "is left", end.Left, c.left)
+				if err == nil {
+					want(t, "sum", end.Sum, flow.Sum{Items: c.done, Succeeded: c.done})
+				}
 				want(t, "seconds", int(took.Seconds()), c.seconds)
 				lines, whole := w.lines()
 				want(t, "items with a line", len(lines), c.done)
-				want(t, "ended", whole, c.kind == "")
+				want(t, "ended", whole, c.kind == "" && !c.left)
 				worker.close()
 				w.backend.idle(t)
 			})
@@ -167,6 +172,10 @@ func TestShardProgress(t *testing.T) {
 			want(t, "cancelled", temporal.IsCanceledError(err), attempt == 1)
 			worker.close()
 		}
-		want(t, "told", told, []flow.ShardProgress{{Items: 4, Succeeded: 4}, {Items: 8, Succeeded: 4}, {Items: 8, Succeeded: 4}})
+		want(t, "told", told, []flow.ShardProgress{
+			{Items: 4, Succeeded: 4}, {Items: 8, Succeeded: 4},
+			{Idle: 1}, // at once, before it knows
+			{Items: 8, Succeeded: 4, Idle: 1},
+		})
 	})
 }

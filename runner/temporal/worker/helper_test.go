@@ -11,7 +11,9 @@ import (
 	"regexp"
 	"slices"
 	"strings"
+	"sync"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/google/go-cmp/cmp"
@@ -65,6 +67,9 @@ type world struct {
 	backend  *fake
 	env      map[string]string
 	say      []string
+
+	mu   sync.Mutex
+	told flow.ShardProgress // by the last sign of life
 }
 
 // newWorld makes a world; run is what stands under run: in the batch file.
@@ -146,7 +151,17 @@ func (w *world) worker() *work {
 		info.Attempt, info.HeartbeatTimeout = int32(ctx.Value(attemptKey{}).(int)), 20*time.Second
 		return info
 	}
-	made.beat = func(context.Context, []byte, flow.ShardProgress) error { return nil }
+	made.told = func(context.Context) flow.ShardProgress {
+		w.mu.Lock()
+		defer w.mu.Unlock()
+		return w.told
+	}
+	made.beat = func(_ context.Context, _ []byte, p flow.ShardProgress) error {
+		w.mu.Lock()
+		defer w.mu.Unlock()
+		w.told = p
+		return nil
+	}
 	return made
 }
 
@@ -219,4 +234,29 @@ func plainLines(results map[string]*runner.Result) []string {
 		lines = append(lines, volatile.ReplaceAllString(string(results[id].AppendJSON(nil)), `"$1":0`))
 	}
 	return lines
+}
+
+// has puts a result of the first items into the store, as an earlier try of a worker
+// would have left it.
+func (w *world) has(items int) {
+	w.t.Helper()
+	s := w.store()
+	all, err := s.Items(w.t.Context(), passKey, 1)
+	fine(w.t, err)
+	sink, err := s.ShardSink(w.t.Context(), passKey, 1, 1)
+	fine(w.t, err)
+	for _, it := range all[:items] {
+		sink.Record(&runner.Result{ID: it.ID, Status: runner.Succeeded, Digest: it.Digest, Attempts: 1, StartedAt: time.Now(), FinishedAt: time.Now()})
+	}
+	fine(w.t, sink.Flush(w.t.Context()))
+}
+
+// ends ends the runs of which nobody knows, after a panic.
+func (w *world) ends() {
+	w.backend.mu.Lock()
+	for _, r := range w.backend.runs {
+		r.cancel()
+	}
+	w.backend.mu.Unlock()
+	synctest.Wait()
 }

@@ -72,7 +72,7 @@ func TestLimits(t *testing.T) {
 				}
 				w.hand(c.scripts...)
 				worker := w.worker()
-				end, err := tries(t, 1, worker.shard, flow.Shard{Store: w.dir, Pass: passKey, Number: 1, Window: 4, Before: c.ended})
+				end, err := tries(t, 1, worker.shard, flow.Shard{Store: w.dir, Pass: passKey, Number: 1, Window: 1, Before: c.ended})
 				fine(t, err)
 				want(t, "stop", end.Stop, c.stop)
 				want(t, "runs", w.backend.started, c.started)
@@ -91,12 +91,12 @@ func TestLimitsOfLaterTries(t *testing.T) {
 		w.hand(slices.Concat(times(2, "1s fail"), times(2, "1s"), times(6, "5s"))...)
 		first := w.worker()
 		time.AfterFunc(1500*time.Millisecond, first.end)
-		_, err := w.shard(first, 1)
-		kind, _ := kindOf(err)
-		want(t, "error", kind, givenBackError)
+		end, err := tries(t, 1, first.shard, flow.Shard{Store: w.dir, Pass: passKey, Number: 1, Window: 1})
+		fine(t, err)
+		want(t, "end of the first", end, flow.ShardEnd{Sum: flow.Sum{Items: 4, Succeeded: 2}, Left: true})
 		before := w.backend.started
 		second := w.worker()
-		end, err := tries(t, 2, second.shard, flow.Shard{Store: w.dir, Pass: passKey, Number: 1, Window: 4, Before: flow.Sum{Items: 1}})
+		end, err = tries(t, 2, second.shard, flow.Shard{Store: w.dir, Pass: passKey, Number: 1, Window: 1, Before: flow.Sum{Items: 1}})
 		fine(t, err)
 		want(t, "stop", end.Stop.Why, "failures")
 		want(t, "runs of the second try", w.backend.started-before, 0)
@@ -121,6 +121,8 @@ func TestDeadline(t *testing.T) {
 func TestAllAlike(t *testing.T) {
 	for name, c := range map[string]struct {
 		script string
+		first  string // that another try has run; "": there was none
+		before *runner.Tally
 		ended  flow.Sum
 		stop   flow.Stop
 		items  int
@@ -128,6 +130,8 @@ func TestAllAlike(t *testing.T) {
 		"closed": {script: "closed", stop: flow.Stop{Why: "unreachable", Cause: "connection refused with key [hidden]"}},
 		"denied": {script: "denied", stop: flow.Stop{Why: "denied", Cause: "POST models.test/v1 answered 401 Unauthorized: no such key"}},
 		"proven": {script: "closed", ended: flow.Sum{Items: 4, Succeeded: 1}, items: 40},
+		"before": {script: "closed", before: &runner.Tally{Items: 4, Statuses: map[runner.State]int{runner.Succeeded: 1}}, items: 40},
+		"here":   {script: "closed", first: "ok", items: 41},
 		"not":    {script: "closed", ended: flow.Sum{Items: 4}, stop: flow.Stop{Why: "unreachable", Cause: "connection refused with key [hidden]"}},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -135,9 +139,19 @@ func TestAllAlike(t *testing.T) {
 				w := newWorld(t, "")
 				w.env["KEY"] = "sesame-open"
 				w.load(strings.Replace(batchFile, "version: 1", "version: 1\nsecrets: [KEY]", 1))
-				w.hand(times(40, c.script)...)
+				w.pass.Before = c.before
+				scripts := times(40, c.script)
+				try := 1
+				if c.first != "" {
+					scripts = append([]string{c.first}, scripts...)
+					try = 2
+				}
+				w.hand(scripts...)
+				if c.first != "" {
+					w.has(1)
+				}
 				worker := w.worker()
-				end, err := tries(t, 1, worker.shard, flow.Shard{Store: w.dir, Pass: passKey, Number: 1, Window: 4, Before: c.ended})
+				end, err := tries(t, try, worker.shard, flow.Shard{Store: w.dir, Pass: passKey, Number: 1, Window: 4, Before: c.ended})
 				fine(t, err)
 				if i := strings.Index(end.Stop.Cause, "connection refused"); i > 0 {
 					end.Stop.Cause = end.Stop.Cause[i:]

@@ -21,6 +21,7 @@ type openFile struct {
 	Opened
 	file       *spec.File
 	pipelineID string
+	leave      func() // its store, from which it reads what items name
 
 	// Of a pass.
 	pass   *store.Pass
@@ -40,6 +41,7 @@ func (w *work) closeFile(f *openFile) {
 	if f.Release != nil {
 		f.Release()
 	}
+	f.leave()
 }
 
 // store gives the store that an activity is to work with.
@@ -53,28 +55,43 @@ func (w *work) store(ctx context.Context, url string) (s *store.Store, release f
 // passFile gives the batch file of a pass. Its shards share it, and so one limit of what
 // is asked of models.
 func (w *work) passFile(ctx context.Context, s *store.Store, in flow.Shard) (f *openFile, release func(), err error) {
-	return w.files.use(ctx, s.String()+" "+in.Pass, func() (*openFile, error) {
-		ctx, cancel := context.WithTimeout(w.ctx, openWithin)
-		defer cancel()
+	return w.openFile(ctx, s.String()+" "+in.Pass, in.Store, func(ctx context.Context, s *store.Store) (*openFile, error) {
 		pass, err := s.Pass(ctx, in.Pass)
 		if err != nil {
 			return nil, err
 		}
 		f, err := w.open(ctx, s, pass.Bundle, func(path string) ([]byte, error) { return w.fileOf(s, in.Pass, path) })
 		if err != nil {
-			return nil, err
+			return f, err
 		}
 		f.pass = pass
 		f.window = max(in.Window, pass.Window)
 		if f.batch = f.file.Batch(pass.Batch); f.batch == nil {
-			w.closeFile(f)
-			return nil, w.refuse(f.file, fmt.Errorf("batch file %s has no batch %s any more", f.file.Path, pass.Batch))
+			return f, w.refuse(f.file, fmt.Errorf("batch file %s has no batch %s any more", f.file.Path, pass.Batch))
 		}
-		if err := w.check(f, f.batch, pass.Pipeline); err != nil {
-			w.closeFile(f)
+		return f, w.check(f, f.batch, pass.Pipeline)
+	})
+}
+
+// openFile gives the batch file of that key, which open opens if it is not there. It
+// keeps its store open. What open gives together with an error is closed.
+func (w *work) openFile(ctx context.Context, key, url string, open func(context.Context, *store.Store) (*openFile, error)) (*openFile, func(), error) {
+	return w.files.use(ctx, key, func() (*openFile, error) {
+		ctx, cancel := context.WithTimeout(w.ctx, openWithin)
+		defer cancel()
+		s, leave, err := w.store(ctx, url)
+		if err != nil {
 			return nil, err
 		}
-		return f, nil
+		f, err := open(ctx, s)
+		if f == nil {
+			leave()
+			return nil, err
+		}
+		if f.leave = leave; err != nil {
+			w.closeFile(f)
+		}
+		return f, err
 	})
 }
 
@@ -101,8 +118,7 @@ func (w *work) open(ctx context.Context, s *store.Store, bundle string, files fu
 	f = &openFile{Opened: opened, file: file}
 	saved, err := f.Backend.Save(ctx, file.Pipeline, runner.SaveOptions{})
 	if err != nil {
-		w.closeFile(f)
-		return nil, w.refuse(file, fmt.Errorf("cannot run pipeline %s of %s: %w", file.Pipeline.Name, b.Path, err))
+		return f, w.refuse(file, fmt.Errorf("cannot run pipeline %s of %s: %w", file.Pipeline.Name, b.Path, err))
 	}
 	f.pipelineID = saved.PipelineID
 	return f, nil

@@ -1,13 +1,16 @@
 package worker
 
 import (
+	"cmp"
 	"context"
 	"errors"
+	"fmt"
 	"io/fs"
 	"time"
 
 	"go.temporal.io/sdk/temporal"
 
+	"nightshift/runner"
 	"nightshift/runner/temporal/flow"
 	"nightshift/spec"
 )
@@ -23,9 +26,20 @@ const (
 // polls no more.
 const givenBackAfter = time.Second
 
-// lacksFrom is the try from which on something that the store does not have is not
-// waited for any more: a network file system shows new files late.
-const lacksFrom = 5
+// After so many tries in a row an error is not retried any more. Those that come further
+// do not count.
+const (
+	mostIdle    = 20 // in which no item has ended: some 15 minutes, but for the time that they take
+	lacksFrom   = 5  // that lack something in the store: a network file system shows new files late
+	mostRefused = 3  // after which another worker may have been the one to try it
+	mostPaid    = 3  // whose results could not be written
+)
+
+// Pauses before another try, where it is not the SDK that chooses.
+const (
+	refusedAfter   = 2 * time.Second // as who refuses is the first to ask for more
+	unwrittenAfter = 10 * time.Second
+)
 
 // refusal is why this worker cannot do what it is to, nor will later.
 type refusal struct{ text string }
@@ -47,23 +61,54 @@ func (w *work) givenBack() error {
 		temporal.ApplicationErrorOptions{NextRetryDelay: givenBackAfter, Category: temporal.ApplicationErrorCategoryBenign})
 }
 
-// failed is the error of an activity that could not be done in this try. It goes into
-// the history of the workflow, so secrets of the file, which may be nil, are hidden.
-func (w *work) failed(file *spec.File, try int32, err error) error {
-	refused, isRefused := errors.AsType[*refusal](err)
-	_, isPanic := errors.AsType[*panicked](err)
-	text := w.name() + hidden(file, err)
-	switch {
-	case w.ctx.Err() != nil:
-		return w.givenBack()
-	case isRefused:
-		return temporal.NewNonRetryableApplicationError(refused.text, flow.RefusedError, nil)
-	case errors.Is(err, fs.ErrNotExist) && try >= lacksFrom:
-		return temporal.NewNonRetryableApplicationError(text, flow.RefusedError, nil)
-	case isPanic:
-		return temporal.NewApplicationError(text, panicError)
+// unwritten is why the results of a shard could not be written at its end.
+type unwritten struct{ error }
+
+func (u *unwritten) Unwrap() error { return u.error }
+
+// isUnwritten tells of an error whether results could not be written, so that runs of
+// another try may be paid for in vain.
+func isUnwritten(err error) bool {
+	_, atEnd := errors.AsType[*unwritten](err)
+	_, before := errors.AsType[*runner.ResultsError](err)
+	return atEnd || before
+}
+
+// failure is the error of an activity that could not be done in this try, of which the
+// next is told. It goes into the history of the workflow, so secrets of the file, which
+// may be nil, are hidden.
+func (h *heart) failure(file *spec.File, err error) error {
+	text, kind, after := h.name()+hidden(file, err), storeError, time.Duration(0)
+	p := h.progress()
+	forGood := p.Idle >= lacksFrom && errors.Is(err, fs.ErrNotExist)
+	if refused, ok := errors.AsType[*refusal](err); ok {
+		p.Refused++
+		text, kind, after, forGood = refused.text, flow.RefusedError, refusedAfter, p.Refused > mostRefused
+	} else if isUnwritten(err) {
+		p.Unwritten++
+		after, forGood = unwrittenAfter, p.Unwritten >= mostPaid
+	} else if _, ok := errors.AsType[*panicked](err); ok {
+		kind = panicError
 	}
-	return temporal.NewApplicationError(text, storeError)
+	p.Met = text
+	h.last(p)
+	if p.Idle >= mostIdle {
+		text, forGood = fmt.Sprintf("%s; this was met at last, in %d tries in a row that came no further", text, p.Idle), true
+	}
+	if forGood {
+		return temporal.NewNonRetryableApplicationError(text, flow.RefusedError, nil)
+	}
+	return temporal.NewApplicationErrorWithOptions(text, kind, temporal.ApplicationErrorOptions{NextRetryDelay: after})
+}
+
+// givenUp is the error of an activity that another try does not help: of the earlier
+// ones, none of which came further, the last has not even told an error.
+func (h *heart) givenUp() error {
+	if h.before.Idle < mostIdle {
+		return nil
+	}
+	last := cmp.Or(h.before.Met, "its worker gave no sign of life, or died")
+	return temporal.NewNonRetryableApplicationError(fmt.Sprintf("%d tries in a row came no further; of the last: %s", h.before.Idle, last), flow.RefusedError, nil)
 }
 
 // name begins what is said of this worker.

@@ -14,7 +14,7 @@ import (
 	"nightshift/runner/temporal/flow"
 )
 
-// TestRefused: what no other try mends is said at once, with the worker and what to do.
+// TestRefused: what this worker cannot do is said, with the worker and what to do.
 func TestRefused(t *testing.T) {
 	secret := strings.Replace(batchFile, "version: 1", "version: 1\nsecrets: [KEY]", 1)
 	secret = strings.Replace(secret, "${SUFFIX:-}", "${KEY}", 1)
@@ -23,7 +23,6 @@ func TestRefused(t *testing.T) {
 		edit     func(w *world)
 		later    bool // once the client has handed over
 		kind     string
-		again    bool
 		messages []string
 	}{
 		"secret": {text: secret, later: true, edit: func(w *world) { delete(w.env, "KEY") }, kind: flow.RefusedError, messages: []string{"worker 7@here", "KEY", "set it in its environment"}},
@@ -32,8 +31,8 @@ func TestRefused(t *testing.T) {
 		"engine": {text: secret, edit: func(w *world) { w.backend.openErr = errors.New("the key sesame-open is none") }, kind: flow.RefusedError, messages: []string{"worker 7@here: cannot run", "the key [hidden] is none"}},
 		"no time": {text: secret, edit: func(w *world) {
 			w.backend.openErr = fmt.Errorf("asking with sesame-open: %w", context.DeadlineExceeded)
-		}, kind: storeError, again: true, messages: []string{"worker 7@here: cannot run", "asking with [hidden]: context deadline"}},
-		"panic": {text: secret, edit: func(w *world) { w.backend.onOpen = func() { panic("no sesame-open") } }, kind: panicError, again: true, messages: []string{"panic: no [hidden]"}},
+		}, kind: storeError, messages: []string{"worker 7@here: cannot run", "asking with [hidden]: context deadline"}},
+		"panic": {text: secret, edit: func(w *world) { w.backend.onOpen = func() { panic("no sesame-open") } }, kind: panicError, messages: []string{"panic: no [hidden]"}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
@@ -53,7 +52,7 @@ func TestRefused(t *testing.T) {
 				_, err := w.shard(worker, 1)
 				kind, again := kindOf(err)
 				want(t, "error", kind, c.kind)
-				want(t, "is tried again", again, c.again)
+				want(t, "is tried again", again, true)
 				for _, message := range c.messages {
 					if !strings.Contains(err.Error(), message) {
 						t.Errorf("%q is not in %q", message, err)
@@ -75,22 +74,23 @@ func TestStoreGone(t *testing.T) {
 		w.hand("ok")
 		worker := w.worker()
 		for _, c := range []struct {
-			dir     string
-			attempt int
-			kind    string
-			again   bool
+			dir   string
+			idle  int // tries before
+			kind  string
+			again bool
 		}{
-			{filepath.Join(w.dir, passKey, "pass.json", "x"), 1, storeError, true}, // below a file
-			{t.TempDir(), 1, storeError, true},
-			{t.TempDir(), lacksFrom, flow.RefusedError, false},
+			{filepath.Join(w.dir, passKey, "pass.json", "x"), 0, storeError, true}, // below a file
+			{t.TempDir(), 0, storeError, true},
+			{t.TempDir(), lacksFrom - 1, flow.RefusedError, false},
 		} {
-			_, err := tries(t, c.attempt, worker.shard, flow.Shard{Store: c.dir, Pass: passKey, Number: 1, Window: 4})
+			w.told.Idle = c.idle
+			_, err := tries(t, c.idle+1, worker.shard, flow.Shard{Store: c.dir, Pass: passKey, Number: 1, Window: 4})
 			kind, again := kindOf(err)
 			want(t, "error of "+c.dir, kind, c.kind)
 			want(t, "is tried again", again, c.again)
 		}
 		worker.close()
-		worker = w.worker()
+		worker, w.told = w.worker(), flow.ShardProgress{}
 		fine(t, os.Rename(filepath.Join(w.dir, passKey, "items"), filepath.Join(w.dir, "aside")))
 		_, err := w.shard(worker, 1)
 		kind, again := kindOf(err)

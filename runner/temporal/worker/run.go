@@ -66,18 +66,12 @@ func (w *work) runFile(ctx context.Context, s *store.Store, in flow.Run, start *
 		key = s.String() + " " + in.Key
 		files = func(path string) ([]byte, error) { return w.fileOf(s, in.Key, path) }
 	}
-	return w.files.use(ctx, key, func() (*openFile, error) {
-		ctx, cancel := context.WithTimeout(w.ctx, openWithin)
-		defer cancel()
+	return w.openFile(ctx, key, in.Store, func(ctx context.Context, s *store.Store) (*openFile, error) {
 		f, err := w.open(ctx, s, start.Bundle, files)
 		if err != nil {
-			return nil, err
+			return f, err
 		}
-		if err := w.check(f, &spec.Batch{}, start.Pipeline); err != nil {
-			w.closeFile(f)
-			return nil, err
-		}
-		return f, nil
+		return f, w.check(f, &spec.Batch{}, start.Pipeline)
 	})
 }
 
@@ -114,34 +108,19 @@ func (w *work) runOne(h *heart, f *openFile, start *store.Run) (*store.RunEnd, e
 
 // describe says why a run did not succeed, and the type of the node that is to blame.
 func describe(s *runner.Status) (info *runner.ErrorInfo, nodeType string) {
-	info = &runner.ErrorInfo{Class: "run_failed", Message: "the backend gave no reason"}
+	class := "run_failed"
 	switch s.State {
 	case runner.Cancelled:
-		info.Class, info.Message = "cancelled", "the run was cancelled"
+		class = "cancelled"
 	case runner.TimedOut:
-		info.Class = "timed_out"
+		class = "timed_out"
 	}
-	if s.Err == nil {
-		return info, ""
-	}
-	info.Message = s.Err.Error()
-	if own, ok := errors.AsType[interface {
-		error
-		Class() string
-	}](s.Err); ok {
-		info.Class = own.Class()
-	}
-	if api, ok := errors.AsType[*runner.APIError](s.Err); ok {
-		info.Class, info.StatusCode = api.ClassOr(info.Class), api.StatusCode
-	} else if _, ok := errors.AsType[*runner.ConnectionError](s.Err); ok {
-		info.Class = "connection"
-	} else if _, ok := errors.AsType[*runner.HeldBack](s.Err); ok {
-		info.Class = "rate_limited"
-	} else if _, ok := errors.AsType[*runner.InputError](s.Err); ok {
-		info.Class = spec.InvalidInput
+	info = runner.Describe(s.Err, class)
+	if s.Err == nil && s.State == runner.Cancelled {
+		info.Message = "the run was cancelled"
 	}
 	if node, ok := errors.AsType[*runner.RunError](s.Err); ok {
-		info.Node, nodeType = node.Node, node.Type
+		nodeType = node.Type
 	}
 	return info, nodeType
 }

@@ -83,7 +83,7 @@ func TestRun(t *testing.T) {
 		"worker drains while it waits": {edit: does("1s park=50s 1s"), at: func(w *work) { close(w.draining) }, kind: givenBackError, again: true, seconds: 1},
 		"worker ends":                  {edit: does("hang"), at: func(w *work) { w.end() }, kind: givenBackError, again: true, seconds: 1},
 		"panics":                       {edit: does("panic"), kind: panicError, again: true},
-		"digest":                       {edit: func(r *store.Run) { r.Pipeline = "other" }, kind: flow.RefusedError},
+		"digest":                       {edit: func(r *store.Run) { r.Pipeline = "other" }, kind: flow.RefusedError, again: true},
 		"bundle":                       {edit: func(r *store.Run) { r.Bundle = "specs/other.json" }, kind: storeError, again: true},
 	} {
 		t.Run(name, func(t *testing.T) {

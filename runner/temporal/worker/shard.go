@@ -4,7 +4,7 @@ import (
 	"bytes"
 	"context"
 	"errors"
-	"maps"
+	"slices"
 	"time"
 
 	"go.temporal.io/sdk/temporal"
@@ -27,6 +27,9 @@ func (w *work) shard(ctx context.Context, in flow.Shard) (flow.ShardEnd, error) 
 	}
 	h := w.beats(ctx)
 	defer h.stop()
+	if err := h.givenUp(); err != nil {
+		return flow.ShardEnd{}, err
+	}
 	s, release, err := w.store(h, in.Store)
 	if err != nil {
 		return flow.ShardEnd{}, h.failed(nil, err)
@@ -51,52 +54,63 @@ func (w *work) runShard(h *heart, s *store.Store, f *openFile, in flow.Shard) (f
 		return flow.ShardEnd{}, err
 	}
 	if sink.Finished() {
-		return finish(h, sink, flow.Stop{})
+		return h.finish(sink, flow.Stop{})
+	}
+	if h.info.Attempt > 1 {
+		if err := s.Probe(h, in.Pass, in.Number); err != nil {
+			return flow.ShardEnd{}, err
+		}
 	}
 	past := &shardPast{sink: sink, redact: f.file.Redactor}
 	if past.items, err = s.Items(h, in.Pass, in.Number); err != nil {
 		return flow.ShardEnd{}, err
 	}
-	plan := f.plan(past, in.Before)
-	plan.Drain = h.drain
-	if err := h.earlier(s, in, plan); err != nil {
+	if err := h.earlier(s, in, past); err != nil {
 		return flow.ShardEnd{}, err
 	}
+	plan, shared := f.plan(past, in, h.total())
+	plan.Drain = h.drain
 	backend, err := h.guarded(f)
 	if err != nil {
 		return flow.ShardEnd{}, err
 	}
 	outcome, err := runner.Run(h, plan, backend, sink, h)
 	if err == nil && !outcome.Left {
-		return finish(h, sink, flow.Stop{})
+		return h.finish(sink, flow.Stop{})
 	}
-	if err == nil && outcome.Stopped != runner.Interrupted && outcome.Stopped != runner.NotStopped && h.Err() == nil {
+	// Where nothing was added, a limit of the batch itself is reached.
+	short := shared && (outcome.Stopped == runner.AtFailures || outcome.Stopped == runner.AtBudget) && h.total() != in.Own
+	if err == nil && !short && outcome.Stopped != runner.Interrupted && outcome.Stopped != runner.NotStopped && h.Err() == nil {
 		stop := flow.Stop{Why: string(outcome.Stopped), Reason: f.file.Redactor.Text(outcome.Reason)}
 		if outcome.Cause != nil {
 			stop.Cause = hidden(f.file, outcome.Cause)
 		}
-		return finish(h, sink, stop)
+		return h.finish(sink, stop)
 	}
 	within, cancel := context.WithTimeout(context.WithoutCancel(h), writeWithin)
 	defer cancel()
 	if flushErr := sink.Flush(within); err == nil {
 		err = flushErr
 	}
-	if err == nil {
-		err = h.cause()
+	cause := h.cause()
+	switch {
+	case err != nil:
+		return flow.ShardEnd{}, err
+	case h.stops() && (errors.Is(cause, errGivenBack) || errors.Is(cause, errStops)), short && h.Err() == nil:
+		return flow.ShardEnd{Sum: h.total(), Left: true, Short: short}, nil
 	}
-	return flow.ShardEnd{}, err
+	return flow.ShardEnd{}, cause
 }
 
 // finish ends a shard, of which nothing is left, or whose batch stops.
-func finish(ctx context.Context, sink *store.ShardSink, stop flow.Stop) (flow.ShardEnd, error) {
-	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), writeWithin)
+func (h *heart) finish(sink *store.ShardSink, stop flow.Stop) (flow.ShardEnd, error) {
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(h), writeWithin)
 	defer cancel()
 	tally, err := sink.Finish(ctx)
 	if err != nil {
-		return flow.ShardEnd{}, err
+		return flow.ShardEnd{}, &unwritten{err}
 	}
-	return flow.ShardEnd{Sum: sumOf(tally), Stop: stop}, nil
+	return flow.ShardEnd{Sum: largest(sumOf(tally), h.total()), Stop: stop}, nil
 }
 
 // errGivenBack ends an activity whose rest is another worker's.
@@ -116,75 +130,50 @@ func (h *heart) failed(file *spec.File, err error) error {
 	switch _, panics := errors.AsType[*panicked](cause); {
 	case panics:
 		err = cause
-	case errors.Is(cause, errStops), cause == nil && errors.Is(err, errGivenBack):
+	case errors.Is(cause, errStops), cause == nil && (errors.Is(err, errGivenBack) || h.ctx.Err() != nil):
+		p := h.progress()
+		p.Idle, p.Met = min(p.Idle, h.before.Idle), h.before.Met // it does not count
+		h.last(p)
 		return h.givenBack()
 	case cause != nil: // it was cancelled, or nobody waits for it
 		return temporal.NewCanceledError()
 	}
-	return h.work.failed(file, h.info.Attempt, err)
+	return h.failure(file, err)
 }
 
-// plan is that of a shard. Limits are those of the batch: what the shards took that had
-// ended when it was begun counts, too.
-func (f *openFile) plan(past *shardPast, before flow.Sum) *runner.Plan {
+// plan is that of a shard. Own is what it has come to, of which the batch may not know.
+func (f *openFile) plan(past *shardPast, in flow.Shard, own flow.Sum) (plan *runner.Plan, shared bool) {
 	run := &f.file.Run
-	tally := &runner.Tally{}
-	if f.pass.Before != nil {
-		*tally = *f.pass.Before
-		tally.Statuses = maps.Clone(tally.Statuses)
-	}
+	before := added(f.before(), in.Before.Add(own.Sub(in.Own)))
+	stop, shared := f.stop(in)
 	return &runner.Plan{
 		Batch: f.batch, PipelineID: f.pipelineID, Generation: f.pass.Generation,
 		Items: past.each, Past: past, Total: len(past.items),
 		Concurrency: max(f.pass.Concurrency, 1), Timeout: run.Timeout, PollInterval: run.PollInterval, Retry: run.Retry,
 		AnswersSince: f.pass.AnswersSince, Deadline: f.pass.Deadline,
-		Stop: run.Stop, Rows: f.pass.Rows, Before: added(tally, before), GoneFailed: f.pass.GoneFailed,
-		Proven: before.Succeeded > 0, Redactor: f.file.Redactor,
-	}
+		Stop: stop, Rows: f.pass.Rows, Before: before, GoneFailed: f.pass.GoneFailed,
+		Proven: before.Statuses[runner.Succeeded] > 0, Redactor: f.file.Redactor,
+	}, shared
 }
 
-// added adds what shards took to a tally, as far as limits ask for it.
-func added(t *runner.Tally, s flow.Sum) *runner.Tally {
-	if t.Statuses == nil {
-		t.Statuses = map[runner.State]int{}
-	}
-	t.Items += s.Items
-	t.Statuses[runner.Succeeded] += s.Succeeded
-	t.NanoUSD += s.NanoUSD
-	t.InputTokens += s.InputTokens
-	t.OutputTokens += s.OutputTokens
-	t.Unpriced += s.Unpriced
-	return t
-}
-
-func sumOf(t *runner.Tally) flow.Sum {
-	return flow.Sum{
-		Items: t.Items, Succeeded: t.Statuses[runner.Succeeded], NanoUSD: t.NanoUSD,
-		InputTokens: t.InputTokens, OutputTokens: t.OutputTokens, Unpriced: t.Unpriced,
-	}
-}
-
-// earlier counts what earlier tries of a shard did.
-func (h *heart) earlier(s *store.Store, in flow.Shard, plan *runner.Plan) error {
-	if h.info.Attempt < 2 {
-		return nil
-	}
-	text, _, err := s.Results(h, in.Pass, in.Number)
-	if err != nil {
-		return err
-	}
+// earlier counts what was done of a shard before. Where runs were broken off that is
+// more than its results tell.
+func (h *heart) earlier(s *store.Store, in flow.Shard, past *shardPast) error {
 	done := &runner.Tally{}
-	var line runner.Line
-	for raw := range bytes.Lines(text) {
-		if err := runner.ParseLine(bytes.TrimSuffix(raw, []byte("\n")), &line); err != nil {
+	if slices.ContainsFunc(past.items, past.done) {
+		text, _, err := s.Results(h, in.Pass, in.Number)
+		if err != nil {
 			return err
 		}
-		done.Add(&line)
+		var line runner.Line
+		for raw := range bytes.Lines(text) {
+			if err := runner.ParseLine(bytes.TrimSuffix(raw, []byte("\n")), &line); err != nil {
+				return err
+			}
+			done.Add(&line)
+		}
 	}
-	sum := sumOf(done)
-	h.items.Store(int64(sum.Items))
-	h.succeeded.Store(int64(sum.Succeeded))
-	plan.Before = added(plan.Before, sum)
+	h.add(largest(sumOf(done), in.Own))
 	return nil
 }
 
@@ -204,6 +193,9 @@ func (p *shardPast) each(yield func(spec.Item) bool) error {
 	}
 	return nil
 }
+
+// done tells whether an item has a result.
+func (p *shardPast) done(it store.Item) bool { return p.sink.Done(p.redact.ID(it.ID)) }
 
 // Of tells how an item stood when it was handed over, and whether it has ended since.
 func (p *shardPast) Of(it *spec.Item) runner.Standing {

@@ -137,9 +137,9 @@ func TestStanding(t *testing.T) {
 		w.hand("1s pay=5", "hang")
 		first := w.worker()
 		time.AfterFunc(1500*time.Millisecond, first.end)
-		_, err := w.shard(first, 1)
-		kind, _ := kindOf(err)
-		want(t, "error", kind, givenBackError)
+		end, err := w.shard(first, 1)
+		fine(t, err)
+		want(t, "is left", end.Left, true)
 		lines, _ := w.lines()
 		want(t, "lines", len(lines), 1)
 		for id, r := range lines {

@@ -57,6 +57,10 @@ const (
 // terminated then.
 const endsWithin = 20 * time.Second
 
+// deadlockAfter is how long workflow code may take for one step: a loaded machine may
+// give it no time at all for seconds.
+const deadlockAfter = 10 * time.Second
+
 // beatEvery is the time between two signs of life of an activity.
 const beatEvery = time.Second
 
@@ -142,6 +146,7 @@ func (w *work) sdkOptions(breaks func(error)) worker.Options {
 		MaxHeartbeatThrottleInterval:     beatEvery,
 		DefaultHeartbeatThrottleInterval: beatEvery,
 		WorkerStopTimeout:                365 * 24 * time.Hour, // activities know themselves when to end
+		DeadlockDetectionTimeout:         deadlockAfter,
 		OnFatalError:                     func(err error) { breaks(w.refusedByServer(err)) },
 	}
 }
@@ -154,6 +159,7 @@ type work struct {
 	draining chan struct{} // closed: no run is started
 	identity string
 	info     func(ctx context.Context) activity.Info
+	told     func(ctx context.Context) flow.ShardProgress // by the try before
 	beat     func(ctx context.Context, token []byte, progress flow.ShardProgress) error
 	stores   kept[*store.Store]
 	files    kept[*openFile]
@@ -163,7 +169,7 @@ func newWorker(o Options) *work {
 	if o.Log == nil {
 		o.Log = slog.New(slog.DiscardHandler)
 	}
-	w := &work{Options: o, draining: make(chan struct{}), identity: identity(), info: activity.GetInfo}
+	w := &work{Options: o, draining: make(chan struct{}), identity: identity(), info: activity.GetInfo, told: told}
 	w.ctx, w.end = context.WithCancel(context.Background())
 	w.beat = func(ctx context.Context, token []byte, progress flow.ShardProgress) error {
 		return w.Client.RecordActivityHeartbeat(ctx, token, progress)
@@ -172,6 +178,14 @@ func newWorker(o Options) *work {
 	w.files.close = w.closeFile
 	w.files.changed = (*openFile).share
 	return w
+}
+
+// told is what the try before told last: nothing, where it was too short, or there is none.
+func told(ctx context.Context) (p flow.ShardProgress) {
+	if activity.HasHeartbeatDetails(ctx) && activity.GetHeartbeatDetails(ctx, &p) != nil {
+		return flow.ShardProgress{} // of another version
+	}
+	return p
 }
 
 // identity names this process in the histories of workflows, and in refusals.

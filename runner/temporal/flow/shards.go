@@ -1,0 +1,116 @@
+package flow
+
+import (
+	"fmt"
+	"slices"
+
+	"go.temporal.io/sdk/workflow"
+)
+
+// begin begins a shard that was given back, else the next one.
+func (b *batch) begin() {
+	at := slices.IndexFunc(b.Open, func(p Part) bool { return !p.Running })
+	if at < 0 {
+		at = len(b.Open)
+		b.Open = append(b.Open, Part{Number: b.Next})
+		b.Next++
+	}
+	in := Shard{Store: b.Store, Pass: b.Pass, Number: b.Open[at].Number, Window: min(b.Window, b.Shards-b.Ended)}
+	in.Before, in.Own = b.known(), b.Open[at].Sum
+	for _, p := range b.Open {
+		if p.Running {
+			in.Others++
+			in.Known = in.Known.Add(p.Known)
+		}
+	}
+	part := &b.Open[at]
+	part.Begun++
+	part.Known, part.Running = in.Before, true
+	b.begun++
+	b.running++
+	id := fmt.Sprintf("shard-%d", in.Number)
+	if part.Begun > 1 {
+		id = fmt.Sprintf("%s-%d", id, part.Begun)
+	}
+	work := workflow.ExecuteActivity(activityContext(b.ctx, id, anyTries, b.ShardTimeout), ShardActivity, in)
+	b.selector.AddFuture(work, func(work workflow.Future) { b.end(in.Number, work) })
+}
+
+// end takes in what a shard came to. One that was cancelled, or failed for good, stays
+// open; the latter stops the batch.
+func (b *batch) end(shard int, work workflow.Future) {
+	at := slices.IndexFunc(b.Open, func(p Part) bool { return p.Number == shard })
+	part := &b.Open[at]
+	part.Running = false
+	b.running--
+	var end ShardEnd
+	err := work.Get(b.ctx, &end)
+	switch {
+	case err == nil && end.Left:
+		part.Sum = end.Sum
+		b.short = b.short || end.Short
+	case err == nil && alike(end.Stop) && !part.Doubted:
+		part.Sum, part.Stop = end.Sum, end.Stop
+	case err == nil:
+		part.Sum = end.Sum
+		b.close(at, end.Stop)
+	case b.ctx.Err() == nil:
+		b.stop(Stop{Why: StoppedBroken, Cause: shardFailure(shard, b.Shards, err)})
+	}
+	b.judge()
+	if b.running == 0 {
+		b.short = false // what they took is known
+	}
+	if b.Ended == b.Shards && !b.cut {
+		b.Stopped = Stop{} // it came too late to leave anything out
+	}
+}
+
+// close ends a shard, which has items left if it stops the batch.
+func (b *batch) close(at int, stop Stop) {
+	b.Ended++
+	b.Sum = b.Sum.Add(b.Open[at].Sum)
+	b.Open = slices.Delete(b.Open, at, at+1)
+	b.cut = b.cut || stop.Why != ""
+	b.stop(stop)
+}
+
+// known is what all shards are known to have come to.
+func (b *batch) known() Sum {
+	sum := b.Sum
+	for _, p := range b.Open {
+		sum = sum.Add(p.Sum)
+	}
+	return sum
+}
+
+// alike says whether a shard stopped as all its runs failed alike. It cannot know what
+// runs of other shards did.
+func alike(stop Stop) bool {
+	return stop.Why == "unreachable" || stop.Why == "denied" || stop.Why == "all alike"
+}
+
+// doubts says whether the runs of a shard failed alike, and it is not known yet whether
+// that is so for all.
+func (b *batch) doubts() bool {
+	return slices.ContainsFunc(b.Open, func(p Part) bool { return p.Stop.Why != "" })
+}
+
+// judge makes up its mind about shards whose runs failed alike. Where others have done
+// better, they are begun again, once. Else they stop the batch, when no other is under
+// way any more.
+func (b *batch) judge() {
+	proven := b.known().Succeeded > 0
+	if !proven && b.running > 0 {
+		return
+	}
+	for at := len(b.Open) - 1; at >= 0; at-- {
+		switch p := &b.Open[at]; {
+		case p.Stop.Why == "":
+		case proven:
+			p.Stop, p.Doubted = Stop{}, true
+		default:
+			b.close(at, p.Stop)
+		}
+	}
+}
