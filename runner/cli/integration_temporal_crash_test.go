@@ -162,7 +162,7 @@ func TestIntegrationTemporalWorkerDrains(t *testing.T) {
 	p := f.run()
 	f.underWay(fleetConcurrency)
 	w.signal(syscall.SIGTERM)
-	w.until("no more is taken")
+	w.until("told to end")
 	f.mu.Lock()
 	before := f.calls()
 	f.mu.Unlock()

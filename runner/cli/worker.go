@@ -136,7 +136,8 @@ func (o *workerOptions) work(ctx context.Context, std streams) error {
 	tell := func(message string) { o.tell(std, message) }
 	tell(fmt.Sprintf("connected to namespace %s at %s; Ctrl-C lets what runs end", client.Namespace(), client.Address()))
 	err = worker.Run(signals.ctx, worker.Options{
-		Client: client.SDK(), TaskQueue: o.connection.taskQueue,
+		Identity: temporal.Identity(),
+		Client:   client.SDK(), TaskQueue: o.connection.taskQueue,
 		Concurrency: o.concurrency, Rate: o.rate, Store: store,
 		Env: env, Open: host.open, Log: cmp.Or(o.logger(std), warnings), Say: tell,
 	}, signals.drain)

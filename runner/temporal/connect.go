@@ -117,7 +117,7 @@ func (o *Options) settings() (client.Options, error) {
 		return client.Options{}, fmt.Errorf("the connection to %s cannot be made secure: %w; see --tls-ca-path, --tls-cert-path, --tls-key-path and the variables TEMPORAL_TLS_*", profile.Address, err)
 	}
 	settings.Logger = newLogger(o.Log)
-	settings.Identity = identity()
+	settings.Identity = Identity()
 	return settings, nil
 }
 
@@ -144,13 +144,13 @@ func (o *Options) secure(profile *envconfig.ClientConfigProfile) {
 	tls.DisableHostVerification = tls.DisableHostVerification || o.DisableHostVerification
 }
 
-// identity is what the cluster shows of this process.
-func identity() string {
+// Identity is what the cluster shows of this process.
+func Identity() string {
 	host, err := os.Hostname()
 	if err != nil {
 		host = "unknown"
 	}
-	return fmt.Sprintf("nightshift@%s:%d", host, os.Getpid())
+	return fmt.Sprintf("%d@%s", os.Getpid(), host)
 }
 
 // where is what the client calls the cluster.

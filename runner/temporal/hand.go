@@ -95,7 +95,7 @@ func (b *Backend) beginPass(ctx context.Context, p passAt) error {
 		return nil // it is the same one, under another name
 	}
 	return b.begin(ctx, p.id, flow.BatchWorkflow, flow.Batch{
-		Store: p.url, Pass: p.key, Shards: p.Shards, Window: p.Window, Items: p.Items, Deadline: p.Deadline,
+		Store: p.url, Pass: p.key, Shards: p.Shards, Window: p.Window, Deadline: p.Deadline,
 	}, memo{p.url, p.key, p.pipeline})
 }
 

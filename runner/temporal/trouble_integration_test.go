@@ -74,7 +74,7 @@ func TestPassTimesOut(t *testing.T) {
 	h, _, err := b.Hand(t.Context(), b.plan, items(5))
 	fine(t, err)
 	_, err = b.client.sdk.ExecuteWorkflow(t.Context(), client.StartWorkflowOptions{ID: h.TaskID, TaskQueue: b.TaskQueue, WorkflowExecutionTimeout: time.Second},
-		flow.BatchWorkflow, flow.Batch{Store: b.Store, Pass: passKey(h.TaskID), Shards: 1, Window: 1, Items: 5})
+		flow.BatchWorkflow, flow.Batch{Store: b.Store, Pass: passKey(h.TaskID), Shards: 1, Window: 1})
 	fine(t, err)
 	end, err := b.Follow(t.Context(), h, new(collected).add)
 	fine(t, err)

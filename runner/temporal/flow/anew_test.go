@@ -15,7 +15,7 @@ func TestTenThousandShards(t *testing.T) {
 		return time.Duration(1+shard*7919%13) * time.Minute // in no order
 	}}
 	start := time.Now()
-	end, err := n.run(t, Batch{Store: "/s", Pass: "k", Shards: shards, Window: window, Items: shards, RunShards: perRun})
+	end, err := n.run(t, Batch{Store: "/s", Pass: "k", Shards: shards, Window: window, RunShards: perRun})
 	want(t, "error", err, nil)
 	want(t, "end", end, BatchEnd{Sum: Sum{Items: shards, Succeeded: shards, NanoUSD: shards * (shards + 1) / 2}, Ended: shards})
 	want(t, "shards", n.shards(), count(shards))
@@ -24,7 +24,7 @@ func TestTenThousandShards(t *testing.T) {
 	for i, run := range n.runs[1:] {
 		sum := int64((i + 1) * perRun)
 		want(t, "of an earlier run", run, Batch{
-			Store: "/s", Pass: "k", Shards: shards, Window: window, Items: shards, RunShards: perRun,
+			Store: "/s", Pass: "k", Shards: shards, Window: window, RunShards: perRun,
 			Next: int(sum) + 1, Ended: int(sum), Sum: Sum{Items: int(sum), Succeeded: int(sum), NanoUSD: sum * (sum + 1) / 2},
 		})
 	}

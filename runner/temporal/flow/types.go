@@ -47,7 +47,6 @@ type Batch struct {
 	Pass   string // key of the pass in the store
 	Shards int    // numbered from 1
 	Window int    // shards under way at once
-	Items  int    // of all shards
 
 	ShardTimeout time.Duration // of one try of a shard; 0: it does not matter how long
 	RunShards    int           // shards begun in one run of the workflow, which is then continued as new; 0: as many as the server suggests

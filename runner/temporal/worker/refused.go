@@ -90,6 +90,7 @@ func (h *heart) failure(file *spec.File, err error) error {
 	} else if _, ok := errors.AsType[*panicked](err); ok {
 		kind = panicError
 	}
+	h.complains(text)
 	p.Met = text
 	h.last(p)
 	if p.Idle >= mostIdle {

@@ -4,10 +4,11 @@
 package worker
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"log/slog"
-	"os"
+	"sync/atomic"
 	"time"
 
 	"go.temporal.io/sdk/activity"
@@ -33,6 +34,8 @@ type Options struct {
 	// may add to what the file's Redactor hides. files reads those that items name. An
 	// error says what this worker lacks, and ends the batch.
 	Open func(ctx context.Context, file *spec.File, files func(path string) ([]byte, error)) (Opened, error)
+
+	Identity string // what histories and refusals call this worker
 
 	Log *slog.Logger // nil: nobody
 	Say func(string) // told a line for the user; nil: nobody
@@ -105,7 +108,6 @@ func Run(ctx context.Context, o Options, drain <-chan struct{}) error {
 	var err error
 	select {
 	case <-drain:
-		w.say("no more is taken; runs under way end")
 	case <-ctx.Done():
 	case err = <-broken:
 		w.say(err.Error())
@@ -154,22 +156,23 @@ func (w *work) sdkOptions(breaks func(error)) worker.Options {
 // work is what the activities of a worker share.
 type work struct {
 	Options
-	ctx      context.Context // done: runs are terminated
-	end      context.CancelFunc
-	draining chan struct{} // closed: no run is started
-	identity string
-	info     func(ctx context.Context) activity.Info
-	told     func(ctx context.Context) flow.ShardProgress // by the try before
-	beat     func(ctx context.Context, token []byte, progress flow.ShardProgress) error
-	stores   kept[*store.Store]
-	files    kept[*openFile]
+	ctx       context.Context // done: runs are terminated
+	end       context.CancelFunc
+	draining  chan struct{} // closed: no run is started
+	identity  string
+	complaint atomic.Pointer[string] // that was told last
+	info      func(ctx context.Context) activity.Info
+	told      func(ctx context.Context) flow.ShardProgress // by the try before
+	beat      func(ctx context.Context, token []byte, progress flow.ShardProgress) error
+	stores    kept[*store.Store]
+	files     kept[*openFile]
 }
 
 func newWorker(o Options) *work {
 	if o.Log == nil {
 		o.Log = slog.New(slog.DiscardHandler)
 	}
-	w := &work{Options: o, draining: make(chan struct{}), identity: identity(), info: activity.GetInfo, told: told}
+	w := &work{Options: o, draining: make(chan struct{}), identity: cmp.Or(o.Identity, "without a name"), info: activity.GetInfo, told: told}
 	w.ctx, w.end = context.WithCancel(context.Background())
 	w.beat = func(ctx context.Context, token []byte, progress flow.ShardProgress) error {
 		return w.Client.RecordActivityHeartbeat(ctx, token, progress)
@@ -188,13 +191,11 @@ func told(ctx context.Context) (p flow.ShardProgress) {
 	return p
 }
 
-// identity names this process in the histories of workflows, and in refusals.
-func identity() string {
-	host, err := os.Hostname()
-	if err != nil {
-		host = "unknown"
+// complains tells what an activity has failed with, each thing until there is another.
+func (w *work) complains(what string) {
+	if last := w.complaint.Swap(&what); last == nil || *last != what {
+		w.say(what)
 	}
-	return fmt.Sprintf("%d@%s", os.Getpid(), host)
 }
 
 func (w *work) say(message string) {
