@@ -274,7 +274,7 @@ func TestPassEnds(t *testing.T) {
 		said string
 	}{
 		"a limit":     {runner.PassEnd{Left: true, Stopped: runner.AtBudget, Reason: "5 USD are spent"}, nil, exitStopped, "stopped, as 5 USD are spent"},
-		"cancelled":   {runner.PassEnd{Left: true, Stopped: runner.Interrupted, Cause: errors.New("it was cancelled")}, nil, exitInterrupt, "batch facts: it was cancelled\n"},
+		"cancelled":   {runner.PassEnd{Left: true, Stopped: runner.Interrupted, Cause: errors.New("it was cancelled")}, nil, exitStopped, "batch facts: it was cancelled\n"},
 		"broken":      {runner.PassEnd{Left: true, Stopped: runner.Broken, Cause: errors.New("no worker has KEY")}, nil, exitStopped, "batch facts: no worker has KEY\n"},
 		"denied":      {runner.PassEnd{Left: true, Stopped: runner.Denied, Cause: errors.New("401")}, nil, exitBackend, "batch facts: all runs failed alike, so no more are started: 401; check the key, and what it may do\n"},
 		"unreachable": {runner.PassEnd{}, &runner.ConnectionError{Method: "query", Endpoint: "host", Err: errors.New("away")}, exitBackend, "query host: away"},
