@@ -133,6 +133,9 @@ func (d *distribution) passes(ctx context.Context) error {
 			continue
 		case d.HandOnly:
 			d.left.Store(true)
+			if err := d.begin(ctx, b); err != nil {
+				return err
+			}
 			d.going++
 			continue
 		}

@@ -6,8 +6,8 @@ import (
 	"fmt"
 )
 
-// begun tells whether a pass of an earlier invocation is to be followed, which is then
-// begun for certain. One that it came to no more than to hand over binds nobody.
+// begun tells whether a pass of an earlier invocation may be under way. One that it
+// came to no more than to hand over binds nobody.
 func (d *distribution) begun(ctx context.Context, b Begun) (bool, error) {
 	if b.Unbegun {
 		_, err := d.backend.Status(ctx, b.Handle)
@@ -21,7 +21,7 @@ func (d *distribution) begun(ctx context.Context, b Begun) (bool, error) {
 			return false, err
 		}
 	}
-	return true, d.begin(ctx, b)
+	return true, nil
 }
 
 // begin begins a pass, if it is not begun yet, and notes it.
@@ -29,7 +29,8 @@ func (d *distribution) begin(ctx context.Context, b Begun) error {
 	if err := d.backend.Begin(ctx, b.Handle); err != nil {
 		return err
 	}
-	if b.Unbegun = false; d.Journal != nil {
+	if b.Unbegun && d.Journal != nil {
+		b.Unbegun = false
 		d.noted(d.Journal.Began(b))
 	}
 	return nil

@@ -8,7 +8,6 @@ import (
 	"slices"
 	"strings"
 	"testing"
-	"time"
 
 	"pgregory.net/rapid"
 
@@ -242,9 +241,7 @@ func TestDistributeDrains(t *testing.T) {
 	f.goes, f.holds = 1, true
 	f.cut = func() error {
 		close(drain)
-		for !f.drained("pass-1") {
-			time.Sleep(time.Millisecond)
-		}
+		<-f.passes["pass-1"].drains
 		return nil
 	}
 	outcome, err := distribute(t, o, f, "a b c", func(p *Plan) { p.Drain = drain })

@@ -33,19 +33,20 @@ type field struct {
 }
 
 type fieldPass struct {
-	plan  *Plan
-	items []HandedItem
-	lines [][]byte
-	begun bool
-	ended bool
-	drain bool
-	given int // lines, to this process
+	plan   *Plan
+	items  []HandedItem
+	lines  [][]byte
+	begun  bool
+	ended  bool
+	drain  bool
+	drains chan struct{} // closed when it is to drain
+	given  int           // lines, to this process
 }
 
 func newField() *field { return &field{passes: map[string]*fieldPass{}, goes: -1} }
 
 func (f *field) Hand(_ context.Context, plan *Plan, items iter.Seq2[HandedItem, error]) (Handle, int, error) {
-	p := &fieldPass{plan: plan}
+	p := &fieldPass{plan: plan, drains: make(chan struct{})}
 	for it, err := range items {
 		if err != nil {
 			return Handle{}, 0, err
@@ -154,14 +155,11 @@ func (f *field) Drain(_ context.Context, h Handle) error {
 	p := f.pass(h)
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	p.drain = true
+	if !p.drain {
+		p.drain = true
+		close(p.drains)
+	}
 	return nil
-}
-
-func (f *field) drained(id string) bool {
-	f.mu.Lock()
-	defer f.mu.Unlock()
-	return f.passes[id].drain
 }
 
 func (f *field) Forget(_ context.Context, h Handle) error {

@@ -120,6 +120,9 @@ func (b Begun) End(ctx context.Context, backend Backend) error {
 }
 
 func (b Begun) mayGoOn(err error) error {
+	if b.Pass {
+		return fmt.Errorf("%s may go on: %w", b.ID, err)
+	}
 	return fmt.Errorf("run %s/%s of item %s may go on: %w", b.Handle.PipelineID, b.Handle.TaskID, b.ID, err)
 }
 
