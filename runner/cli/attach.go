@@ -23,7 +23,8 @@ their results, as run does. It begins nothing: run again goes on with items that
 not handed over. At Ctrl-C the batch goes on.
 
 Exit codes: as run, which judge all of the results; also where nothing is under way, but
-2 where nothing was ever handed over, and 3 where items are left, which run goes on with.`,
+2 where nothing was ever handed over, and 3 where items are left, which run goes on
+with. A batch that did not end well does not keep the others from being followed.`,
 		Example: `  nightshift run batch.yaml --detach
   nightshift attach batch.yaml`,
 		Args:              oneFile,
@@ -95,13 +96,14 @@ func (o *runOptions) attach(ctx context.Context, file *spec.File, std streams) e
 	defer release()
 	signals.starting.Store(true)
 	err = night.run(jobs, pipelineID)
-	if exit, coded := errors.AsType[*exitError](err); err == nil || coded && exit.err == nil {
-		if coded {
-			code = gravest(code, exit.code)
-		}
-		return exitWith(code)
+	if exit, coded := errors.AsType[*exitError](err); coded {
+		exit.code = gravest(code, exit.code)
+		return exit
 	}
-	return err
+	if err != nil {
+		return err
+	}
+	return exitWith(code)
 }
 
 // takeUp opens the results of a batch that is to be followed.

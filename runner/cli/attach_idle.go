@@ -12,6 +12,7 @@ type idleBatches struct {
 	code  int // of those that were ever begun
 	begun bool
 	never bool // some never were
+	left  bool // of these, some have items to do
 }
 
 // add looks at the results of one more.
@@ -28,7 +29,13 @@ func (i *idleBatches) add(file *spec.File, j *job) error {
 	defer g.Close(false) // it was only looked at
 	tally := g.Tally()
 	if tally.Items == 0 && !g.Known() {
-		i.said, i.never = append(i.said, fmt.Sprintf("%s: nothing was handed over: there is nothing at %s; nightshift run --detach hands it over", name, j.path)), true
+		i.never = true
+		said := fmt.Sprintf("%s: nothing was handed over: there is nothing at %s", name, j.path)
+		if todo, some := toDo(j.batch); some {
+			i.left = true
+			said += fmt.Sprintf("; %s; nightshift run hands them over", todo)
+		}
+		i.said = append(i.said, said)
 		return nil
 	}
 	i.begun = true
@@ -55,14 +62,29 @@ func doneOf(done int, batch *spec.Batch) string {
 	return fmt.Sprintf("%d %s", done, plural(done, "item is", "items are"))
 }
 
+// toDo says how many items a batch has of which none was begun, as far as that can be
+// counted; some tells whether there may be any.
+func toDo(batch *spec.Batch) (said string, some bool) {
+	if batch.Source.Rereadable() {
+		if s := batch.Scan(nil); !s.Fatal {
+			return fmt.Sprintf("%d to do", s.Rows), s.Rows > 0
+		}
+	}
+	return "all items are to do", true
+}
+
 // judge says how they stand, and gives their exit code. A batch that was never handed
-// over is missed where it was named, or where no other was.
+// over is missed where it was named, or where no other was; beside others its items are
+// left: nothing is kept of a pass that was cancelled before any of its items had ended.
 func (i *idleBatches) judge(others, named bool, say func(string)) int {
 	for _, said := range i.said {
 		say(said)
 	}
 	if i.never && (named || !i.begun && !others) {
 		return gravest(i.code, exitUsage)
+	}
+	if i.left {
+		return gravest(i.code, exitStopped)
 	}
 	return i.code
 }

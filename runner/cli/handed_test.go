@@ -18,17 +18,18 @@ import (
 // fakeCluster keeps what is handed over, and ends it when it is followed.
 type fakeCluster struct {
 	runner.Backend
-	generation string
-	items      map[string][]spec.Item // by pass
-	begun      []string
-	fails      map[string]bool // ids of items
-	end        runner.PassEnd
-	followErr  error
+	plans     map[string]*runner.Plan // by pass
+	items     map[string][]spec.Item  // by pass
+	begun     []string
+	fails     map[string]bool // ids of items
+	end       runner.PassEnd
+	ends      map[string]runner.PassEnd // by pass: of those that end otherwise
+	followErr error
 }
 
 func (f *fakeCluster) Hand(_ context.Context, plan *runner.Plan, items iter.Seq2[runner.HandedItem, error]) (runner.Handle, int, error) {
 	h := runner.Handle{PipelineID: plan.PipelineID, TaskID: fmt.Sprintf("pass-%d", len(f.items)+1)}
-	f.generation = plan.Generation
+	f.plans[h.TaskID] = plan
 	for it, err := range items {
 		if err != nil {
 			return h, 0, err
@@ -47,19 +48,24 @@ func (f *fakeCluster) Follow(_ context.Context, h runner.Handle, results func(*r
 	if f.followErr != nil {
 		return runner.PassEnd{}, f.followErr
 	}
+	end, otherwise := f.ends[h.TaskID]
+	if !otherwise {
+		end = f.end
+	}
+	plan := f.plans[h.TaskID]
 	for _, it := range f.items[h.TaskID] {
-		r := &runner.Result{ID: it.ID, Batch: "facts", Index: it.Index, Generation: f.generation, Status: runner.Succeeded, Inputs: it.Inputs, Digest: it.Digest, Outputs: map[string]any{}, FinishedAt: time.Now()}
+		r := &runner.Result{ID: it.ID, Batch: plan.Batch.Name, Index: it.Index, Generation: plan.Generation, Status: runner.Succeeded, Inputs: it.Inputs, Digest: it.Digest, Outputs: map[string]any{}, FinishedAt: time.Now()}
 		if f.fails[it.ID] {
 			r.Status, r.Outputs, r.Error = runner.Failed, nil, &runner.ErrorInfo{Class: "run_failed", Message: "boom"}
 		}
-		if f.end.Left {
+		if end.Left {
 			break
 		}
 		if err := results(r); err != nil {
 			return runner.PassEnd{}, err
 		}
 	}
-	return f.end, nil
+	return end, nil
 }
 
 func (f *fakeCluster) Drain(context.Context, runner.Handle) error  { return nil }
@@ -85,8 +91,12 @@ type handing struct {
 }
 
 func newHanding(t *testing.T) *handing {
-	h := &handing{T: t, cluster: &fakeCluster{items: map[string][]spec.Item{}}, dir: t.TempDir()}
-	if err := os.WriteFile(filepath.Join(h.dir, "batch.yaml"), []byte(handedBatch), 0o600); err != nil {
+	return newHandingOf(t, handedBatch)
+}
+
+func newHandingOf(t *testing.T, text string) *handing {
+	h := &handing{T: t, cluster: &fakeCluster{items: map[string][]spec.Item{}, plans: map[string]*runner.Plan{}}, dir: t.TempDir()}
+	if err := os.WriteFile(filepath.Join(h.dir, "batch.yaml"), []byte(text), 0o600); err != nil {
 		t.Fatal(err)
 	}
 	return h
@@ -105,14 +115,16 @@ func (h *handing) night(o runOptions) int {
 	defer func() { closeJobs(jobs) }()
 	began := time.Now()
 	if o.following {
-		j, passes, err := o.underWay(file, file.Batches[0], began)
-		if err != nil || len(passes) == 0 {
-			h.Fatalf("%d passes are under way: %v", len(passes), err)
+		for _, batch := range file.Batches {
+			j, passes, err := o.underWay(file, batch, began)
+			if err != nil || len(passes) == 0 {
+				h.Fatalf("%d passes are under way: %v", len(passes), err)
+			}
+			if err := o.takeUp(file, j, jobs, began, std); err != nil {
+				h.Fatal(err)
+			}
+			jobs = append(jobs, j)
 		}
-		if err := o.takeUp(file, j, nil, began, std); err != nil {
-			h.Fatal(err)
-		}
-		jobs = []*job{j}
 	} else if jobs, err = o.jobs(file, file.Batches, began, std); err != nil {
 		h.Fatal(err)
 	}
@@ -183,7 +195,7 @@ func TestDetachAndAttach(t *testing.T) {
 	if code := h.night(runOptions{following: true}); code != exitItems || h.lines() != 3 {
 		t.Fatalf("attach: exit code %d, %d results", code, h.lines())
 	}
-	h.saidAll("facts: re-attached to a batch that is under way; 0 already done, 3 in it, or to do", "item sea failed: boom")
+	h.saidAll("facts: takes up what was handed over; 0 already done, 3 in it, or to do", "item sea failed: boom")
 	if summary := h.summary(); !strings.Contains(summary, `"complete": true`) {
 		t.Errorf("%s", summary)
 	}
@@ -286,6 +298,43 @@ func TestPassEnds(t *testing.T) {
 				t.Errorf("exit code %d, want %d", code, test.code)
 			}
 			h.saidAll(test.said)
+		})
+	}
+}
+
+// TestAttachFollowsAllBatches: those that were handed over go on, whatever became of the
+// ones before them; but nothing can be followed on a cluster that is away.
+func TestAttachFollowsAllBatches(t *testing.T) {
+	stopped := func(why runner.StopReason, words string) runner.PassEnd {
+		return runner.PassEnd{Left: true, Stopped: why, Cause: errors.New(words)}
+	}
+	away := &runner.ConnectionError{Method: "query", Endpoint: "host", Err: errors.New("away")}
+	for name, test := range map[string]struct {
+		end      runner.PassEnd
+		away     error
+		code     int
+		followed bool
+		said     string
+	}{
+		"at a limit": {runner.PassEnd{Left: true, Stopped: runner.AtBudget, Reason: "5 USD are spent"}, nil, exitStopped, true, "as 5 USD are spent"},
+		"cancelled":  {stopped(runner.Interrupted, "it was cancelled"), nil, exitStopped, true, "batch facts: it was cancelled\n"},
+		"denied":     {stopped(runner.Denied, "401"), nil, exitBackend, true, "check the key"},
+		"away":       {runner.PassEnd{}, away, exitBackend, false, "batch more is not followed\nquery host: away"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			h := newHandingOf(t, strings.Replace(handedBatch, "run:", "  more: {inputs: [{in: sun}]}\nrun:", 1))
+			if code := h.night(runOptions{detach: true}); code != exitOK || len(h.cluster.items) != 2 {
+				t.Fatalf("detach: exit code %d, %d passes", code, len(h.cluster.items))
+			}
+			h.cluster.ends, h.cluster.followErr = map[string]runner.PassEnd{"pass-1": test.end}, test.away
+			if code := h.night(runOptions{following: true}); code != test.code {
+				t.Errorf("attach: exit code %d, want %d", code, test.code)
+			}
+			h.saidAll(test.said)
+			text, err := os.ReadFile(filepath.Join(h.dir, "results", "more.jsonl"))
+			if followed := strings.Contains(string(text), "sun"); followed != test.followed {
+				t.Errorf("the results of the second are %q, %v, and it said\n%s", text, err, h.said.String())
+			}
 		})
 	}
 }

@@ -44,9 +44,9 @@ func (o *handleOptions) validate() error {
 const maxHandle = 64 << 20
 
 // handleUse says how a handle is given, for the help of commands.
-const handleUse = `The run is named as PIPELINE/TASK, by its ids, or by the JSON that start has
-printed, on standard input or as the argument. That says where the run is; ids alone are those of a run
-on the hosted platform, unless --backend temporal is given, where TASK is enough.`
+const handleUse = `The run is named as PIPELINE/TASK, by its ids, or by the JSON that start has printed,
+on standard input or as the argument. That says where the run is; ids alone are those of
+a run on the hosted platform, unless --backend temporal is given, where TASK is enough.`
 
 // oneHandle allows one handle, or none.
 func oneHandle(cmd *cobra.Command, args []string) error {
@@ -71,7 +71,7 @@ func (o *handleOptions) handle(ctx context.Context, args []string, std streams) 
 	}
 	client, noClient := o.client(std)
 	if err := cmp.Or(noClient, err); err != nil {
-		return nil, nil, err
+		return nil, nil, o.hinted(err, args)
 	}
 	return hostedRun{client.Handle(named.PipelineID, named.TaskID, named.TraceID)}, func() {}, nil
 }
@@ -144,6 +144,19 @@ func (o *handleOptions) ids(text string) (h namedRun, err error) {
 	}
 	h.PipelineID, h.TaskID = pipeline, task
 	return h, nil
+}
+
+// hinted is an error about a run on the hosted platform; with what to give where its id
+// looks like one of a cluster.
+func (o *handleOptions) hinted(err error, args []string) error {
+	if len(args) == 0 || o.backend != "" {
+		return err
+	}
+	id := args[0][strings.LastIndex(args[0], "/")+1:]
+	if !strings.HasPrefix(id, "run-") && !strings.HasPrefix(id, "batch-") {
+		return err
+	}
+	return fmt.Errorf("%w; if it is a run on a Temporal cluster, give --backend temporal", err)
 }
 
 // decodeHandle reads one JSON object, which may hold more than a handle.

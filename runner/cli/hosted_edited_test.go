@@ -138,7 +138,7 @@ func TestHostedFreshEndsRuns(t *testing.T) {
 			}
 		}
 		c.takes(0)
-		c.start("--fresh").ends(exitOK, "--fresh terminates 16 runs of the earlier pass", "40 succeeded")
+		c.start("--fresh").ends(exitOK, "--fresh terminates 16 runs of the earlier results", "40 succeeded")
 		if counts := countStates(c.server); counts[runner.Running] != 0 || counts[runner.Cancelled] != hostedConcurrency {
 			t.Errorf("runs: %v", counts)
 		}

@@ -162,7 +162,7 @@ func (j *job) standing() string {
 		} else if j.look.known {
 			left = fmt.Sprintf("%d in it, or to do%s", j.look.todo, j.gone())
 		}
-		return fmt.Sprintf("%s: re-attached to a batch that is under way; %d already done, %s", name, tally.Items-j.look.gone, left)
+		return fmt.Sprintf("%s: takes up what was handed over; %d already done, %s", name, tally.Items-j.look.gone, left)
 	}
 	if !j.look.known {
 		return fmt.Sprintf("%s: %d already done, %d re-attached, the others to do", name, tally.Items, len(j.generation.Orphans()))

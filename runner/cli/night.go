@@ -57,18 +57,22 @@ func (n *night) run(jobs []*job, pipelineID string) error {
 		j.plan.Drain = n.signals.drain
 		batchCode, err := n.batch(n.signals.ctx, j)
 		code = gravest(code, batchCode)
-		if left := jobs[i+1:]; len(left) > 0 && (err != nil || code == exitStopped || code == exitBackend) {
-			n.say(n.std, fmt.Sprintf("%s not run", batchNames(left)))
+		left, stops := jobs[i+1:], n.stops(batchCode, err)
+		if len(left) > 0 && stops {
+			n.say(n.std, fmt.Sprintf("%s not %s", batchNames(left), n.verb()))
 		}
-		if err != nil {
+		if err != nil && (stops || len(left) == 0) {
 			return &exitError{code, err}
 		}
-		if last := i == len(jobs)-1; !last && n.signals.interrupted() {
+		if len(left) > 0 && n.signals.interrupted() {
 			code = gravest(code, interruptCode(n.signals.ctx)) // batches are left, although this one ended
 			break
 		}
-		if code == exitStopped || code == exitBackend {
+		if stops {
 			break
+		}
+		if err != nil {
+			n.say(n.std, oneLine(err.Error()))
 		}
 	}
 	if err := n.missing(jobs); err != nil && (code == exitOK || code == exitItems) { // of rows that could not be read beforehand
@@ -78,6 +82,24 @@ func (n *night) run(jobs []*job, pipelineID string) error {
 		return nil
 	}
 	return &exitError{code: code}
+}
+
+// stops tells whether the batches after one that ended like this are left alone. Those
+// that were handed over go on, whatever became of the others, so they are followed as
+// long as anything can be.
+func (n *night) stops(code int, err error) bool {
+	if n.following {
+		return code == exitResults || ofBackend(err) || n.signals.interrupted()
+	}
+	return err != nil || code == exitStopped || code == exitBackend
+}
+
+// verb says what is done to a batch.
+func (n *night) verb() string {
+	if n.following {
+		return "followed"
+	}
+	return "run"
 }
 
 // pass tells of a batch of an earlier date, of which nothing was left to do.
@@ -260,7 +282,7 @@ func (n *night) endHeld(j *job, held *runner.HeldJournal) (err error) {
 		}
 	}
 	if len(doubted) > 0 {
-		n.say(n.std, fmt.Sprintf("%s: whether runs came of %d starts of the earlier pass is not known; they may be going on under trace ids %s", j.batch.Name, len(doubted), strings.Join(doubted, ", ")))
+		n.say(n.std, fmt.Sprintf("%s: whether runs came of %d starts of the earlier results is not known; they may be going on under trace ids %s", j.batch.Name, len(doubted), strings.Join(doubted, ", ")))
 	}
 	if known == 0 {
 		return nil
@@ -269,15 +291,19 @@ func (n *night) endHeld(j *job, held *runner.HeldJournal) (err error) {
 		return fmt.Errorf("nothing is moved aside: %w", err)
 	}
 	if n.file.Run.Backend == "temporal" {
-		n.say(n.std, j.batch.Name+": --fresh cancels what of the earlier pass is under way on the cluster")
+		n.say(n.std, j.batch.Name+": --fresh cancels what of the earlier results is under way on the cluster")
 	} else {
-		n.say(n.std, fmt.Sprintf("%s: --fresh terminates %d %s of the earlier pass that may be going on", j.batch.Name, known, plural(known, "run", "runs")))
+		n.say(n.std, fmt.Sprintf("%s: --fresh terminates %d %s of the earlier results that may be going on", j.batch.Name, known, plural(known, "run", "runs")))
 	}
 	if err := held.End(n.signals.ctx, n.backend, j.plan.Rate); err != nil {
-		return fmt.Errorf("%s: nothing is moved aside, as %w; end it (nightshift runs --terminate), or wait for it", j.batch.Name, err)
+		how := "nightshift runs --terminate"
+		if slices.ContainsFunc(held.Unended(), func(b runner.Begun) bool { return b.Pass }) {
+			how = "nightshift cancel"
+		}
+		return fmt.Errorf("%s: nothing is moved aside, as %w; end it (%s), or wait for it", j.batch.Name, err, how)
 	}
 	if n.signals.interrupted() {
-		return &exitError{interruptCode(n.signals.ctx), fmt.Errorf("%s: interrupted, so nothing is moved aside; the runs of the earlier pass are terminated", j.batch.Name)}
+		return &exitError{interruptCode(n.signals.ctx), fmt.Errorf("%s: interrupted, so nothing is moved aside; the runs of the earlier results are terminated", j.batch.Name)}
 	}
 	return nil
 }

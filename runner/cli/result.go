@@ -23,13 +23,14 @@ func newResult(std streams) *cobra.Command {
 		Use:   "result [PIPELINE/TASK]",
 		Short: "wait for the end of a background run",
 		Long: `Result waits for the end of a run on the hosted platform, at which it looks again and
-again, or on a Temporal cluster, and prints what status prints. Looks that are refused or broken off are repeated. Where --timeout is
-over, or at Ctrl-C, the run goes on: result can be asked again.
+again, or on a Temporal cluster, and prints what status prints. Looks that are refused
+or broken off are repeated. Where --timeout is over, or at Ctrl-C, the run goes on:
+result can be asked again.
 
 ` + handleUse + `
 
 Exit codes: 0 the run succeeded · 1 it failed or was cancelled · 2 wrong usage, or
-there is no such run · 4 platform refused us · 124 it has not ended within --timeout
+there is no such run · 4 backend refused us · 124 it has not ended within --timeout
 · 130 and 143 interrupted.`,
 		Example: `  nightshift result --timeout 2m < run.json`,
 		Args:    oneHandle,

@@ -35,7 +35,7 @@ were handed over. Nothing is changed, but
                would, but starts nothing; on backend temporal, nightshift attach does
 
 Exit codes: 0 also where there is none; with --adopt, as run · 2 wrong usage or an
-invalid batch file · 4 platform unreachable, or it refused · 5 another nightshift writes
+invalid batch file · 4 backend unreachable, or it refused · 5 another nightshift writes
 these results · 6 results cannot be written · 130 and 143 interrupted: runs go on.`,
 		Example: `  nightshift runs batch.yaml
   nightshift runs batch.yaml --orphans --terminate`,

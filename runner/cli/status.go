@@ -18,7 +18,7 @@ platform's own word for that, its outputs and its error.
 ` + handleUse + `
 
 Exit codes: 0 whatever the status is · 2 wrong usage, or there is no such run ·
-4 platform unreachable.`,
+4 backend unreachable.`,
 		Example: `  nightshift start batch.yaml --input input_0="Tell me a fact." > run.json
   nightshift status < run.json`,
 		Args: oneHandle,

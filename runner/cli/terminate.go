@@ -17,7 +17,7 @@ status prints: how the run stands then. One that has ended already is left alone
 
 ` + handleUse + `
 
-Exit codes: 0 · 2 wrong usage, or there is no such run · 4 platform unreachable.`,
+Exit codes: 0 · 2 wrong usage, or there is no such run · 4 backend unreachable.`,
 		Example: `  nightshift terminate < run.json`,
 		Args:    oneHandle,
 		RunE: func(cmd *cobra.Command, args []string) error {

@@ -194,11 +194,11 @@ type description struct {
 }
 
 // describe looks at a workflow. Where there is none the error is a
-// *runner.NotFoundError.
+// *runner.NotFoundError, but not where it is a pass that may be going on elsewhere.
 func (b *Backend) describe(ctx context.Context, method, id string) (description, error) {
 	d, err := b.client.sdk.DescribeWorkflow(ctx, id, "")
 	if err != nil {
-		return description{}, b.client.failure(ctx, method, err)
+		return description{}, b.elsewhere(ctx, id, b.client.failure(ctx, method, err))
 	}
 	said := func(name string) (text string) {
 		if field := d.Memo.GetFields()[name]; field != nil {

@@ -56,7 +56,8 @@ type Client struct {
 
 // Dial connects, and looks whether the namespace is there. The error is a
 // *runner.ConnectionError where nobody answers within 5 s, and a *runner.APIError where
-// the answer is no.
+// the answer is no. Where the settings or the files for TLS cannot be used, which nobody is
+// asked about, it is neither.
 func Dial(ctx context.Context, o Options) (*Client, error) {
 	settings, err := o.settings()
 	if err != nil {

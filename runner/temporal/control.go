@@ -34,9 +34,9 @@ func (b *Backend) Drain(ctx context.Context, h runner.Handle) error {
 	return b.ifOpen(ctx, h, b.signal(ctx, h, flow.DrainSignal))
 }
 
-// Cancel asks a run, or a pass, to end now, and does not wait for that: runs under way
+// cancel asks a run, or a pass, to end now, and does not wait for that: runs under way
 // are terminated. One that has ended stays as it is.
-func (b *Backend) Cancel(ctx context.Context, h runner.Handle) error {
+func (b *Backend) cancel(ctx context.Context, h runner.Handle) error {
 	err := b.client.sdk.CancelWorkflow(ctx, h.TaskID, "")
 	return b.ifOpen(ctx, h, b.client.failure(ctx, "cancel", err))
 }
@@ -45,7 +45,7 @@ func (b *Backend) Cancel(ctx context.Context, h runner.Handle) error {
 // 10 s; then, as where no worker is there, it is ended without being asked. The error
 // is a *runner.NotFoundError where there is no such thing.
 func (b *Backend) Terminate(ctx context.Context, h runner.Handle) error {
-	if err := b.Cancel(ctx, h); err != nil {
+	if err := b.cancel(ctx, h); err != nil {
 		return err
 	}
 	within := runEndsWithin
@@ -89,7 +89,13 @@ func (b *Backend) signal(ctx context.Context, h runner.Handle, name string) erro
 	if err := checkPass(h.TaskID); err != nil {
 		return fmt.Errorf("%w: only those can be told to %s", err, name)
 	}
-	return b.client.failure(ctx, name, b.client.sdk.SignalWorkflow(ctx, h.TaskID, "", name, nil))
+	err := b.client.failure(ctx, name, b.client.sdk.SignalWorkflow(ctx, h.TaskID, "", name, nil))
+	if isMissing(err) { // or it has ended
+		if _, known := b.describe(ctx, "look", h.TaskID); known != nil {
+			return known
+		}
+	}
+	return err
 }
 
 // ifOpen is an error of a call about a workflow, but none where that is there and has

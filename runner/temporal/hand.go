@@ -86,17 +86,30 @@ func (b *Backend) Begin(ctx context.Context, h runner.Handle) error {
 
 // beginPass begins a pass, unless it may be going on elsewhere: it would run twice.
 func (b *Backend) beginPass(ctx context.Context, p passAt) error {
-	if here := b.client.where(); p.Cluster != "" && p.Cluster != here {
-		if _, err := b.describe(ctx, "look", p.id); isMissing(err) {
-			return fmt.Errorf("pass %s was handed over to %s, and is not known to %s: name the one that it is on with --address and --namespace, or begin anew with --fresh", p.id, p.Cluster, here)
-		} else if err != nil {
-			return err
-		}
-		return nil // it is the same one, under another name
+	if p.Cluster != "" && p.Cluster != b.client.where() {
+		_, err := b.describe(ctx, "look", p.id)
+		return err // where it is known, this is the same cluster under another name
 	}
 	return b.begin(ctx, p.id, flow.BatchWorkflow, flow.Batch{
 		Store: p.url, Pass: p.key, Shards: p.Shards, Window: p.Window, Deadline: p.Deadline,
 	}, memo{p.url, p.key, p.pipeline})
+}
+
+// elsewhere makes another error of one that says that there is no such pass, where that
+// was handed over to what has another name: there it may be going on.
+func (b *Backend) elsewhere(ctx context.Context, id string, err error) error {
+	if !isMissing(err) || !isPass(id) || b.Store == "" {
+		return err
+	}
+	s, openErr := b.open(ctx, b.Store)
+	if openErr != nil {
+		return err
+	}
+	p, readErr := s.Pass(ctx, passKey(id))
+	if here := b.client.where(); readErr == nil && p.Cluster != "" && p.Cluster != here {
+		return fmt.Errorf("pass %s was handed over to %s, where it may be going on, and is not known to %s: name the one that it is on with --address and --namespace", id, p.Cluster, here)
+	}
+	return err
 }
 
 // passAt is a pass, and where it is.

@@ -160,7 +160,7 @@ func TestEndsOfPasses(t *testing.T) {
 		{"terminated", func(b *bench, h runner.Handle) error {
 			return b.client.sdk.TerminateWorkflow(t.Context(), h.TaskID, "", "by the night watch")
 		}, nil, runner.Interrupted, []string{"terminated from outside", "by the night watch", "run again goes on"}},
-		{"cancelled", func(b *bench, h runner.Handle) error { return b.Cancel(t.Context(), h) }, nil,
+		{"cancelled", func(b *bench, h runner.Handle) error { return b.cancel(t.Context(), h) }, nil,
 			runner.Interrupted, []string{"it was cancelled", "run again goes on"}},
 		{"cancelled by signal", func(b *bench, h runner.Handle) error { return b.signal(t.Context(), h, flow.CancelSignal) }, nil,
 			runner.Interrupted, []string{"it was cancelled"}},
@@ -209,7 +209,7 @@ func TestEndsOfPasses(t *testing.T) {
 			}
 			for range 2 { // it stays as it is
 				fine(t, b.Terminate(t.Context(), h))
-				fine(t, b.Cancel(t.Context(), h))
+				fine(t, b.cancel(t.Context(), h))
 				fine(t, b.Drain(t.Context(), h))
 				err := b.Pause(t.Context(), h)
 				want(t, "a pause finds nothing", isMissing(err), true)

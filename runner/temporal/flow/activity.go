@@ -1,7 +1,6 @@
 package flow
 
 import (
-	"cmp"
 	"time"
 
 	"go.temporal.io/sdk/temporal"
@@ -13,8 +12,8 @@ const (
 	// worker takes it.
 	heartbeatTimeout = 20 * time.Second
 
-	// unlimited is the time of a try of which nothing else is said: heartbeats tell
-	// whether its worker is alive.
+	// unlimited is the time of a try: heartbeats tell whether its worker is alive, which
+	// ends runs at their timeouts.
 	unlimited = 365 * 24 * time.Hour
 
 	// maxTries is how often a single run is tried. Tries of a shard that come further do
@@ -23,13 +22,13 @@ const (
 	anyTries = 1 << 30
 )
 
-// activityContext says how an activity is tried, each time for so long at most (0: it
-// does not matter how long). The id is what a history knows it by: code that begins
-// another one in its place is found out. What no other try mends is no error to retry.
-func activityContext(ctx workflow.Context, id string, tries int32, timeout time.Duration) workflow.Context {
+// activityContext says how an activity is tried. The id is what a history knows it by:
+// code that begins another one in its place is found out. What no other try mends is no
+// error to retry.
+func activityContext(ctx workflow.Context, id string, tries int32) workflow.Context {
 	return workflow.WithActivityOptions(ctx, workflow.ActivityOptions{
 		ActivityID:          id,
-		StartToCloseTimeout: cmp.Or(timeout, unlimited),
+		StartToCloseTimeout: unlimited,
 		HeartbeatTimeout:    heartbeatTimeout,
 		WaitForCancellation: true,
 		RetryPolicy: &temporal.RetryPolicy{

@@ -114,7 +114,7 @@ func TestAShardWhoseRunsFailAlike(t *testing.T) {
 		{"others succeed", ShardEnd{Sum: good}, 1, BatchEnd{Sum: Sum{Items: 6, Succeeded: 3}, Ended: 4}, 4, 2},
 		{"others succeeded in part", ShardEnd{Sum: good, Left: true}, 1, BatchEnd{Sum: Sum{Items: 6, Succeeded: 3}, Ended: 4}, 4, 2},
 		{"it is so again", ShardEnd{Sum: good}, 9, BatchEnd{Sum: Sum{Items: 4, Succeeded: 2}, Ended: 3, Stopped: denied}, 3, 2},
-		{"all fail alike", ShardEnd{Stop: denied}, 9, BatchEnd{Ended: 2, Stopped: denied}, 2, 1},
+		{"all fail alike", ShardEnd{Stop: denied, Alike: true}, 9, BatchEnd{Ended: 2, Stopped: denied}, 2, 1},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			n := &night{
@@ -122,7 +122,7 @@ func TestAShardWhoseRunsFailAlike(t *testing.T) {
 				does: func(in Shard, try int) (ShardEnd, error) {
 					switch {
 					case in.Number == 2 && try <= c.alike:
-						return ShardEnd{Stop: denied}, nil
+						return ShardEnd{Stop: denied, Alike: true}, nil
 					case in.Number == 1 && try == 1:
 						return c.other, nil
 					case in.Number == 2: // after all

@@ -54,7 +54,7 @@ func (h *hands) shard(ctx context.Context, in Shard) (ShardEnd, error) {
 		case in.Number == 2:
 			return ShardEnd{Left: true, Short: true}, nil
 		case in.Number == 3:
-			return ShardEnd{Stop: Stop{Why: "all alike"}}, nil
+			return ShardEnd{Stop: Stop{Why: "all alike"}, Alike: true}, nil
 		}
 	case "stopped":
 		if in.Number == 2 {

@@ -6,7 +6,7 @@ import "go.temporal.io/sdk/workflow"
 // its activity and waited for: if that tells an end, so does the workflow.
 func runSingle(ctx workflow.Context, in Run) (RunEnd, error) {
 	var end RunEnd
-	err := workflow.ExecuteActivity(activityContext(ctx, "run", maxTries, in.Timeout), RunActivity, in).Get(ctx, &end)
+	err := workflow.ExecuteActivity(activityContext(ctx, "run", maxTries), RunActivity, in).Get(ctx, &end)
 	if err != nil {
 		return RunEnd{}, plainError(err)
 	}

@@ -4,14 +4,13 @@ import (
 	"context"
 	"errors"
 	"testing"
-	"time"
 
 	"go.temporal.io/sdk/activity"
 	"go.temporal.io/sdk/temporal"
 )
 
 func TestASingleRun(t *testing.T) {
-	in := Run{Store: "/s", Key: "runs/1", Timeout: time.Hour}
+	in := Run{Store: "/s", Key: "runs/1"}
 	for _, c := range []struct {
 		name  string
 		err   error

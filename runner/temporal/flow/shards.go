@@ -32,7 +32,7 @@ func (b *batch) begin() {
 	if part.Begun > 1 {
 		id = fmt.Sprintf("%s-%d", id, part.Begun)
 	}
-	work := workflow.ExecuteActivity(activityContext(b.ctx, id, anyTries, b.ShardTimeout), ShardActivity, in)
+	work := workflow.ExecuteActivity(activityContext(b.ctx, id, anyTries), ShardActivity, in)
 	b.selector.AddFuture(work, func(work workflow.Future) { b.end(in.Number, work) })
 }
 
@@ -49,7 +49,7 @@ func (b *batch) end(shard int, work workflow.Future) {
 	case err == nil && end.Left:
 		part.Sum = end.Sum
 		b.short = b.short || end.Short
-	case err == nil && alike(end.Stop) && !part.Doubted:
+	case err == nil && end.Alike && !part.Doubted:
 		part.Sum, part.Stop = end.Sum, end.Stop
 	case err == nil:
 		part.Sum = end.Sum
@@ -82,12 +82,6 @@ func (b *batch) known() Sum {
 		sum = sum.Add(p.Sum)
 	}
 	return sum
-}
-
-// alike says whether a shard stopped as all its runs failed alike. It cannot know what
-// runs of other shards did.
-func alike(stop Stop) bool {
-	return stop.Why == "unreachable" || stop.Why == "denied" || stop.Why == "all alike"
 }
 
 // doubts says whether the runs of a shard failed alike, and it is not known yet whether

@@ -48,9 +48,8 @@ type Batch struct {
 	Shards int    // numbered from 1
 	Window int    // shards under way at once
 
-	ShardTimeout time.Duration // of one try of a shard; 0: it does not matter how long
-	RunShards    int           // shards begun in one run of the workflow, which is then continued as new; 0: as many as the server suggests
-	Deadline     time.Time     `json:",omitzero"` // past it no shard is begun; zero: none
+	RunShards int       // shards begun in one run of the workflow, which is then continued as new; 0: as many as the server suggests
+	Deadline  time.Time `json:",omitzero"` // past it no shard is begun; zero: none
 
 	Next    int    // the shard to begin next; 0: 1
 	Ended   int    // shards
@@ -122,6 +121,7 @@ type ShardEnd struct {
 	Stop  Stop // it has items left for that reason
 	Left  bool `json:",omitempty"` // it has items left, and is to be begun again: its worker goes, or it is short
 	Short bool `json:",omitempty"` // it took its part of what a limit of the batch leaves
+	Alike bool `json:",omitempty"` // it stopped as all its runs failed alike; it cannot know what runs of other shards did
 }
 
 // Progress is how far a batch is: shards from 1 to Begun have ended, but for those of
@@ -150,9 +150,8 @@ type BatchEnd struct {
 
 // Run is what a run workflow, and its activity, is started with.
 type Run struct {
-	Store   string
-	Key     string        // of the run in the store
-	Timeout time.Duration // of one try: more than the run itself may take; 0: it does not matter how long
+	Store string
+	Key   string // of the run in the store
 }
 
 // RunEnd is what a run came to; the rest of it is in the store.

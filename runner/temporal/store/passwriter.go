@@ -42,10 +42,7 @@ func (s *Store) PassWriter(ctx context.Context, key string, shardSize int) *Pass
 	return w
 }
 
-// Items is how many were added.
-func (w *PassWriter) Items() int { return w.items }
-
-// Shards is how many these make.
+// Shards is how many the items make that were added.
 func (w *PassWriter) Shards() int { return w.shards + min(w.last, 1) }
 
 // Add adds an item. It may return before the item is written; an error may be that of

@@ -97,7 +97,7 @@ func TestPassWriterShards(t *testing.T) {
 			w := s.PassWriter(t.Context(), passKey, 3)
 			for i, size := range test.sizes {
 				fine(t, w.Add(t.Context(), large(i, size)))
-				want(t, "items", w.Items(), i+1)
+				want(t, "items", w.items, i+1)
 			}
 			want(t, "shards", w.Shards(), len(test.want))
 			fine(t, w.Close(t.Context(), Pass{}))

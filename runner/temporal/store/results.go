@@ -73,8 +73,8 @@ func sizeOf(objects []resultObject) (size int64, whole bool) {
 // manyTries is more often than attempts of a shard end at the same time.
 const manyTries = 100
 
-// shard calls use with the objects that hold the results of a shard. It calls it again where one of them was removed meanwhile: what was in
-// it is in another one.
+// shard calls use with the objects that hold the results of a shard. It calls it again
+// where one of them was removed meanwhile: what was in it is in another one.
 func (s *Store) shard(ctx context.Context, pass string, shard int, use func([]resultObject) error) error {
 	for tries := 1; ; tries++ {
 		objects, err := s.resultObjects(ctx, pass, shard)

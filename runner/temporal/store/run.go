@@ -26,7 +26,6 @@ type RunEnd struct {
 	Error    *runner.ErrorInfo // of one that failed
 	NodeType string            // of Error.Node
 	Usage    *runner.Usage     // nil where it is not known
-	TaskID   string            // of the run on the worker
 }
 
 // runObject is a Run as JSON.
@@ -51,7 +50,6 @@ type runEndObject struct {
 	Error    *errorObject    `json:"error"`
 	NodeType string          `json:"node_type"`
 	Usage    *usage          `json:"usage"`
-	TaskID   string          `json:"task_id"`
 }
 
 type errorObject struct {
@@ -85,7 +83,7 @@ func (s *Store) Run(ctx context.Context, key string) (*Run, error) {
 // PutRunEnd keeps what a run came to.
 func (s *Store) PutRunEnd(ctx context.Context, key string, e *RunEnd) error {
 	return s.putJSON(ctx, endObject(key), runEndObject{
-		e.State, appendObject(nil, e.Outputs), (*errorObject)(e.Error), e.NodeType, (*usage)(e.Usage), e.TaskID,
+		e.State, appendObject(nil, e.Outputs), (*errorObject)(e.Error), e.NodeType, (*usage)(e.Usage),
 	})
 }
 
@@ -96,5 +94,5 @@ func (s *Store) RunEnd(ctx context.Context, key string) (*RunEnd, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &RunEnd{e.State, values[0], (*runner.ErrorInfo)(e.Error), e.NodeType, (*runner.Usage)(e.Usage), e.TaskID}, nil
+	return &RunEnd{e.State, values[0], (*runner.ErrorInfo)(e.Error), e.NodeType, (*runner.Usage)(e.Usage)}, nil
 }

@@ -64,7 +64,7 @@ func TestRunsAsTheyWere(t *testing.T) {
 		}
 		end := &RunEnd{
 			runner.Failed, object.Draw(rt, "outputs"), &runner.ErrorInfo{Class: "run_failed", Message: rapid.String().Draw(rt, "message"), StatusCode: 500, Node: "n"}, "llm",
-			&runner.Usage{USD: rapid.Float64().Draw(rt, "usd"), Cached: true}, "t",
+			&runner.Usage{USD: rapid.Float64().Draw(rt, "usd"), Cached: true},
 		}
 		if rapid.Bool().Draw(rt, "succeeded") {
 			end.State, end.Error, end.Usage = runner.Succeeded, nil, nil

@@ -27,6 +27,7 @@ type ShardSink struct {
 	next   int    // number of the next object
 
 	done     map[string]bool // ids of results of earlier attempts
+	tally    *runner.Tally   // of these
 	finished bool
 
 	recorded int    // results since the last Commit
@@ -45,9 +46,12 @@ func (s *Store) ShardSink(ctx context.Context, key string, shard, attempt int) (
 	}
 	var ended bool
 	err := s.shard(ctx, key, shard, func(objects []resultObject) error {
-		k.done = map[string]bool{}
+		k.done, k.tally = map[string]bool{}, &runner.Tally{}
 		ended = slices.ContainsFunc(objects, func(o resultObject) bool { return o.whole })
-		return s.eachResult(ctx, objects, k.done, func([]byte, *runner.Line) error { return nil })
+		return s.eachResult(ctx, objects, k.done, func(_ []byte, line *runner.Line) error {
+			k.tally.Add(line)
+			return nil
+		})
 	})
 	if err != nil {
 		return nil, err
@@ -66,6 +70,10 @@ func (s *Store) ShardSink(ctx context.Context, key string, shard, attempt int) (
 
 // Done tells whether an earlier attempt has a result of that id, as lines have it.
 func (k *ShardSink) Done(id string) bool { return k.done[id] }
+
+// Tally is what the results of earlier attempts add up to, as they were when this one
+// began. It is not to be changed.
+func (k *ShardSink) Tally() *runner.Tally { return k.tally }
 
 // Finished tells that all items had a result when the attempt began, and that an
 // earlier one has ended: all that is left is Finish, for what they add up to.

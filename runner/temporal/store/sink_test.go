@@ -103,6 +103,7 @@ func TestNextAttempt(t *testing.T) {
 		k = sinkOf(t, s, attempt)
 		want(t, "finished", k.Finished(), true)
 		want(t, "i3", k.Done("i3"), true)
+		want(t, "sum of earlier ones", asJSON(t, k.Tally()), asJSON(t, sum))
 		want(t, "sum again", asJSON(t, finish(t, k)), asJSON(t, sum))
 		want(t, "sum once more", asJSON(t, finish(t, k)), asJSON(t, sum))
 		want(t, "objects", objectsOf(t, s), []string{"whole.jsonl"})

@@ -11,21 +11,28 @@ import (
 )
 
 // guard is a backend whose panics end an activity, and not the worker with all others.
-// It resumes and streams if the backend does.
 type guard struct {
-	runner.Backend
-	runner.Waiter
+	backend
 	heart *heart
 	file  *spec.File
 }
 
+// backend is what runs on a worker need: it tells when they end, goes on with those that
+// are suspended, and streams.
+type backend interface {
+	runner.Backend
+	runner.Waiter
+	runner.Resumer
+	runner.Streamer
+}
+
 // guarded guards the backend of a file for one activity.
 func (h *heart) guarded(f *openFile) (*guard, error) {
-	waiter, ok := f.Backend.(runner.Waiter)
+	able, ok := f.Backend.(backend)
 	if !ok {
-		return nil, h.refuse(f.file, errors.New("its backend does not tell when runs end"))
+		return nil, h.refuse(f.file, errors.New("its backend does not wait for runs, resume and stream them"))
 	}
-	return &guard{f.Backend, waiter, h, f.file}, nil
+	return &guard{able, h, f.file}, nil
 }
 
 // panicked is a panic of a backend.
@@ -54,43 +61,35 @@ func (g *guard) catch(err *error) {
 // Start is that of the backend.
 func (g *guard) Start(ctx context.Context, id string, in runner.Inputs, o runner.StartOptions) (h runner.Handle, err error) {
 	defer g.catch(&err)
-	return g.Backend.Start(ctx, id, in, o)
+	return g.backend.Start(ctx, id, in, o)
 }
 
 // Status is that of the backend.
 func (g *guard) Status(ctx context.Context, h runner.Handle) (s runner.Status, err error) {
 	defer g.catch(&err)
-	return g.Backend.Status(ctx, h)
+	return g.backend.Status(ctx, h)
 }
 
 // Terminate is that of the backend.
 func (g *guard) Terminate(ctx context.Context, h runner.Handle) (err error) {
 	defer g.catch(&err)
-	return g.Backend.Terminate(ctx, h)
+	return g.backend.Terminate(ctx, h)
 }
 
 // Wait is that of the backend.
 func (g *guard) Wait(ctx context.Context, h runner.Handle) (s runner.Status, err error) {
 	defer g.catch(&err)
-	return g.Waiter.Wait(ctx, h)
+	return g.backend.Wait(ctx, h)
 }
 
 // Resume is that of the backend.
 func (g *guard) Resume(ctx context.Context, h runner.Handle) (err error) {
 	defer g.catch(&err)
-	resumer, ok := g.Backend.(runner.Resumer)
-	if !ok {
-		return errors.New("the backend cannot resume the run")
-	}
-	return resumer.Resume(ctx, h)
+	return g.backend.Resume(ctx, h)
 }
 
 // Stream is that of the backend.
 func (g *guard) Stream(ctx context.Context, id string, in runner.Inputs, o runner.StartOptions, chunk func(runner.Chunk)) (h runner.Handle, s runner.Status, err error) {
 	defer g.catch(&err)
-	streamer, ok := g.Backend.(runner.Streamer)
-	if !ok {
-		return h, s, errors.New("the backend cannot stream")
-	}
-	return streamer.Stream(ctx, id, in, o, chunk)
+	return g.backend.Stream(ctx, id, in, o, chunk)
 }

@@ -157,6 +157,7 @@ func TestAllAlike(t *testing.T) {
 					end.Stop.Cause = end.Stop.Cause[i:]
 				}
 				want(t, "stop", end.Stop, c.stop)
+				want(t, "alike", end.Alike, c.stop.Why != "")
 				want(t, "items", end.Sum.Items, c.items)
 			})
 		})

@@ -69,10 +69,7 @@ func TestManyShards(t *testing.T) {
 		}
 	}
 	want(t, "engines", w.backend.opened, len(keys))
-	for range 100 {
-		if runtime.NumGoroutine() <= before+5 {
-			break
-		}
+	for end := time.Now().Add(30 * time.Second); runtime.NumGoroutine() > before+5 && time.Now().Before(end); {
 		time.Sleep(10 * time.Millisecond)
 	}
 	if after := runtime.NumGoroutine(); after > before+5 {

@@ -98,7 +98,7 @@ func (w *work) runOne(h *heart, f *openFile, start *store.Run) (*store.RunEnd, e
 		status = runner.Status{State: runner.Failed, Err: err, Usage: status.Usage}
 	}
 	redact := f.file.Redactor
-	end := &store.RunEnd{State: status.State, Outputs: redact.Map(status.Outputs), Usage: status.Usage, TaskID: handle.TaskID}
+	end := &store.RunEnd{State: status.State, Outputs: redact.Map(status.Outputs), Usage: status.Usage}
 	if status.State != runner.Succeeded {
 		end.Error, end.NodeType = describe(&status)
 		end.Error.Message = redact.Message(end.Error.Message)

@@ -52,15 +52,15 @@ func TestRun(t *testing.T) {
 	}{
 		"succeeds": {
 			edit: does("2s pay=3"), state: runner.Succeeded, seconds: 2,
-			end: &store.RunEnd{State: runner.Succeeded, Outputs: map[string]any{"answer": "2s pay=3"}, Usage: &runner.Usage{InputTokens: 3, USD: 0.003}, TaskID: "task1"},
+			end: &store.RunEnd{State: runner.Succeeded, Outputs: map[string]any{"answer": "2s pay=3"}, Usage: &runner.Usage{InputTokens: 3, USD: 0.003}},
 		},
 		"fails": {
 			edit: does("1s fail"), state: runner.Failed, seconds: 1,
-			end: &store.RunEnd{State: runner.Failed, Error: &runner.ErrorInfo{Class: "run_failed", Message: "node answer (output): it failed", Node: "answer"}, NodeType: "output", TaskID: "task1"},
+			end: &store.RunEnd{State: runner.Failed, Error: &runner.ErrorInfo{Class: "run_failed", Message: "node answer (output): it failed", Node: "answer"}, NodeType: "output"},
 		},
 		"tells no secret": {
 			edit: does("leak"), state: runner.Failed,
-			end: &store.RunEnd{State: runner.Failed, Error: &runner.ErrorInfo{Class: "run_failed", Message: "the key [hidden] is wrong"}, TaskID: "task1"},
+			end: &store.RunEnd{State: runner.Failed, Error: &runner.ErrorInfo{Class: "run_failed", Message: "the key [hidden] is wrong"}},
 		},
 		"is denied": {
 			edit: does("denied"), state: runner.Failed,
@@ -68,17 +68,17 @@ func TestRun(t *testing.T) {
 		},
 		"takes too long": {
 			edit: func(r *store.Run) { r.Inputs, r.Timeout = runner.Inputs{"do": "hang"}, 3*time.Second }, state: runner.TimedOut, seconds: 3,
-			end: &store.RunEnd{State: runner.TimedOut, Error: &runner.ErrorInfo{Class: "timed_out", Message: "the run took longer than its timeout of 3s and was terminated"}, TaskID: "task1"},
+			end: &store.RunEnd{State: runner.TimedOut, Error: &runner.ErrorInfo{Class: "timed_out", Message: "the run took longer than its timeout of 3s and was terminated"}},
 		},
 		"is cancelled": {
 			edit: does("hang"), beat: after(1500*time.Millisecond, temporal.NewCanceledError()), state: runner.Cancelled, seconds: 2,
-			end: &store.RunEnd{State: runner.Cancelled, Error: &runner.ErrorInfo{Class: "cancelled", Message: "the run was cancelled"}, TaskID: "task1"},
+			end: &store.RunEnd{State: runner.Cancelled, Error: &runner.ErrorInfo{Class: "cancelled", Message: "the run was cancelled"}},
 		},
 		"is gone":       {edit: does("hang"), beat: after(1500*time.Millisecond, serviceerror.NewNotFound("gone")), kind: "cancelled", seconds: 2},
-		"worker drains": {edit: does("2s"), at: func(w *work) { close(w.draining) }, state: runner.Succeeded, end: &store.RunEnd{State: runner.Succeeded, Outputs: map[string]any{"answer": "2s"}, TaskID: "task1"}, seconds: 2},
+		"worker drains": {edit: does("2s"), at: func(w *work) { close(w.draining) }, state: runner.Succeeded, end: &store.RunEnd{State: runner.Succeeded, Outputs: map[string]any{"answer": "2s"}}, seconds: 2},
 		"goes on": {
 			edit: does("1s park=5s pay=3 1s"), state: runner.Succeeded, seconds: 7,
-			end: &store.RunEnd{State: runner.Succeeded, Outputs: map[string]any{"answer": "1s park=5s pay=3 1s"}, Usage: &runner.Usage{InputTokens: 3, USD: 0.003}, TaskID: "task1"},
+			end: &store.RunEnd{State: runner.Succeeded, Outputs: map[string]any{"answer": "1s park=5s pay=3 1s"}, Usage: &runner.Usage{InputTokens: 3, USD: 0.003}},
 		},
 		"worker drains while it waits": {edit: does("1s park=50s 1s"), at: func(w *work) { close(w.draining) }, kind: givenBackError, again: true, seconds: 1},
 		"worker ends":                  {edit: does("hang"), at: func(w *work) { w.end() }, kind: givenBackError, again: true, seconds: 1},

@@ -1,10 +1,8 @@
 package worker
 
 import (
-	"bytes"
 	"context"
 	"errors"
-	"slices"
 	"time"
 
 	"go.temporal.io/sdk/temporal"
@@ -65,9 +63,7 @@ func (w *work) runShard(h *heart, s *store.Store, f *openFile, in flow.Shard) (f
 	if past.items, err = s.Items(h, in.Pass, in.Number); err != nil {
 		return flow.ShardEnd{}, err
 	}
-	if err := h.earlier(s, in, past); err != nil {
-		return flow.ShardEnd{}, err
-	}
+	h.add(largest(sumOf(sink.Tally()), in.Own)) // runs that were broken off are in Own only
 	plan, shared := f.plan(past, in, h.total())
 	plan.Drain = h.drain
 	backend, err := h.guarded(f)
@@ -110,7 +106,12 @@ func (h *heart) finish(sink *store.ShardSink, stop flow.Stop) (flow.ShardEnd, er
 	if err != nil {
 		return flow.ShardEnd{}, &unwritten{err}
 	}
-	return flow.ShardEnd{Sum: largest(sumOf(tally), h.total()), Stop: stop}, nil
+	return flow.ShardEnd{Sum: largest(sumOf(tally), h.total()), Stop: stop, Alike: alike(runner.StopReason(stop.Why))}, nil
+}
+
+// alike says whether a shard stopped as all its runs failed alike.
+func alike(why runner.StopReason) bool {
+	return why == runner.Unreachable || why == runner.Denied || why == runner.AllAlike
 }
 
 // errGivenBack ends an activity whose rest is another worker's.
@@ -156,27 +157,6 @@ func (f *openFile) plan(past *shardPast, in flow.Shard, own flow.Sum) (plan *run
 	}, shared
 }
 
-// earlier counts what was done of a shard before. Where runs were broken off that is
-// more than its results tell.
-func (h *heart) earlier(s *store.Store, in flow.Shard, past *shardPast) error {
-	done := &runner.Tally{}
-	if slices.ContainsFunc(past.items, past.done) {
-		text, _, err := s.Results(h, in.Pass, in.Number)
-		if err != nil {
-			return err
-		}
-		var line runner.Line
-		for raw := range bytes.Lines(text) {
-			if err := runner.ParseLine(bytes.TrimSuffix(raw, []byte("\n")), &line); err != nil {
-				return err
-			}
-			done.Add(&line)
-		}
-	}
-	h.add(largest(sumOf(done), in.Own))
-	return nil
-}
-
 // shardPast is what is known of the items of a shard.
 type shardPast struct {
 	items  []store.Item
@@ -193,9 +173,6 @@ func (p *shardPast) each(yield func(spec.Item) bool) error {
 	}
 	return nil
 }
-
-// done tells whether an item has a result.
-func (p *shardPast) done(it store.Item) bool { return p.sink.Done(p.redact.ID(it.ID)) }
 
 // Of tells how an item stood when it was handed over, and whether it has ended since.
 func (p *shardPast) Of(it *spec.Item) runner.Standing {
