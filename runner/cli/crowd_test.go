@@ -264,7 +264,9 @@ func (c *crowd) files() []string {
 	}
 	var names []string
 	for _, e := range entries {
-		names = append(names, e.Name())
+		if !strings.HasPrefix(e.Name(), "summary.json.new-") { // a kill while it was written leaves it
+			names = append(names, e.Name())
+		}
 	}
 	return names
 }

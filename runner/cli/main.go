@@ -31,6 +31,9 @@ func Main() int {
 
 func execute(ctx context.Context, args []string, std streams) int {
 	root := newRoot(std)
+	if !slices.Equal(args, []string{"version"}) { // which does less than making the others takes
+		addCommands(root, std)
+	}
 	root.SetArgs(args)
 	err := root.ExecuteContext(ctx)
 	if err == nil {
@@ -81,10 +84,14 @@ func newRoot(std streams) *cobra.Command {
 	root.SetFlagErrorFunc(func(cmd *cobra.Command, err error) error {
 		return fmt.Errorf("%w; see %s --help", err, cmd.CommandPath())
 	})
-	root.AddCommand(newRun(std), newStream(std), newValidate(std), newPlan(std), newSchema(std), newGraph(std), newNodes(std), newCache(std), newResults(std), newVersion(std))
+	root.AddCommand(newVersion(std))
+	return root
+}
+
+func addCommands(root *cobra.Command, std streams) {
+	root.AddCommand(newRun(std), newStream(std), newValidate(std), newPlan(std), newSchema(std), newGraph(std), newNodes(std), newCache(std), newResults(std))
 	root.AddCommand(newWorker(std), newAttach(std), newPause(std), newResume(std), newCancel(std))
 	root.AddCommand(newSave(std), newPull(std), newStart(std), newStatus(std), newResult(std), newTerminate(std), newRuns(std))
-	return root
 }
 
 // batchFileArgs completes names of YAML files.

@@ -65,7 +65,7 @@ func (o *fileOptions) loadHosted(cmd *cobra.Command, path string, log *logOption
 		return nil, err
 	}
 	if !outlives(file.Run.Backend) {
-		return nil, &exitError{exitUsage, fmt.Errorf("backend %s keeps nothing: %s is for backends vectorshift and temporal; write run: {backend: vectorshift}, or give --set run.backend=vectorshift", file.Run.Backend, cmd.Name())}
+		return nil, &exitError{exitUsage, fmt.Errorf("backend %s keeps nothing: %s is for backend vectorshift; write run: {backend: vectorshift}, or give --set run.backend=vectorshift; backend temporal has it too", file.Run.Backend, cmd.Name())}
 	}
 	return file, nil
 }
