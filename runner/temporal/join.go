@@ -7,6 +7,7 @@ import (
 	"sync"
 
 	"nightshift/runner"
+	"nightshift/runner/temporal/store"
 )
 
 // So many bytes of results are read from the store at once, if a single shard has not
@@ -38,10 +39,29 @@ func (b *Backend) joinedOf(p passAt) *joined {
 // reading is the results of a shard while they are read.
 type reading struct {
 	shard int
-	size  int64 // bytes
-	whole bool
+	found *store.ShardResults // nil where the store does not tell
 	text  []byte
 	err   error
+}
+
+// size is how many bytes are read.
+func (r *reading) size() int64 {
+	if r.found == nil {
+		return 0
+	}
+	return r.found.Size
+}
+
+// read reads what is whole as it was found, and parts as they are by now: more of them
+// may come all the time.
+func (r *reading) read(ctx context.Context, s *store.Store, pass string, parts bool) {
+	switch {
+	case r.err != nil:
+	case r.found.Whole:
+		r.text, _, r.err = r.found.Read(ctx)
+	case parts && r.found.Size > 0:
+		r.text, r.found.Whole, r.err = s.Results(ctx, pass, r.shard)
+	}
 }
 
 // join gives the results of those shards up to a number that have ended, and were not
@@ -55,19 +75,15 @@ func (f *follower) join(ctx context.Context, upTo int, ended func(shard int) boo
 				some = append(some, &reading{shard: shard})
 			}
 		}
-		together(some, func(r *reading) { r.size, r.whole, r.err = f.store.ResultsSize(ctx, f.key, r.shard) })
+		together(some, func(r *reading) { r.found, r.err = f.store.ListResults(ctx, f.key, r.shard) })
 		for len(some) > 0 {
 			n := fitting(some)
-			together(some[:n], func(r *reading) {
-				if r.err == nil && (r.whole || parts && r.size > 0) {
-					r.text, r.whole, r.err = f.store.Results(ctx, f.key, r.shard)
-				}
-			})
+			together(some[:n], func(r *reading) { r.read(ctx, f.store, f.key, parts) })
 			for i, r := range some[:n] {
 				some[i] = nil // memory is that of one group
 				if r.err != nil {
 					unread = fmt.Errorf("the results of shard %d of pass %s cannot be read: %w", r.shard, f.id, r.err)
-				} else if r.whole || r.text != nil {
+				} else if r.found.Whole || r.text != nil {
 					if err := f.shard(r); err != nil {
 						return unread, err
 					}
@@ -90,9 +106,9 @@ func together(some []*reading, do func(*reading)) {
 
 // fitting is how many of some shards are read together, the first in any case.
 func fitting(some []*reading) int {
-	n, size := 1, some[0].size
-	for n < len(some) && size+some[n].size <= readBytes {
-		size += some[n].size
+	n, size := 1, some[0].size()
+	for n < len(some) && size+some[n].size() <= readBytes {
+		size += some[n].size()
 		n++
 	}
 	return n

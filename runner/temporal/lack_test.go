@@ -158,7 +158,7 @@ func TestFitting(t *testing.T) {
 	} {
 		var some []*reading
 		for _, size := range c.sizes {
-			some = append(some, &reading{size: size})
+			some = append(some, &reading{found: &store.ShardResults{Size: size}})
 		}
 		var got []int
 		for len(some) > 0 {

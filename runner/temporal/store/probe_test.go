@@ -70,8 +70,8 @@ func TestProbeFails(t *testing.T) {
 	ids, whole := resultsOf(t, s)
 	want(t, "results", len(ids), 0)
 	want(t, "whole", whole, false)
-	size, _, err := s.ResultsSize(t.Context(), passKey, 1)
+	found, err := s.ListResults(t.Context(), passKey, 1)
 	fine(t, err)
-	want(t, "size", size, int64(0))
+	want(t, "size", found.Size, int64(0))
 	want(t, "sum", finish(t, sinkOf(t, s, 1)).Items, 0)
 }

@@ -29,14 +29,36 @@ const (
 	wholeEnding = ".whole.jsonl"
 )
 
-// Results gives the result lines of a shard, each id once. Whole: an attempt has ended.
-// Nothing at all: nil and false.
-func (s *Store) Results(ctx context.Context, key string, shard int) (text []byte, whole bool, err error) {
-	err = s.shard(ctx, key, shard, func(objects []resultObject) error {
+// ShardResults are the results of a shard as one listing tells of them.
+type ShardResults struct {
+	Size  int64 // bytes that Read reads at the most
+	Whole bool  // an attempt has ended
+
+	store   *Store
+	pass    string
+	shard   int
+	objects []resultObject
+}
+
+// ListResults looks for the results of a shard. There may be none at all.
+func (s *Store) ListResults(ctx context.Context, key string, shard int) (*ShardResults, error) {
+	objects, err := s.resultObjects(ctx, key, shard)
+	if err != nil {
+		return nil, err
+	}
+	r := &ShardResults{store: s, pass: key, shard: shard, objects: objects}
+	r.Size, r.Whole = sizeOf(objects)
+	return r, nil
+}
+
+// Read gives the result lines, each id once. Whole: an attempt has ended, by now. Nothing
+// at all: nil and false.
+func (r *ShardResults) Read(ctx context.Context) (text []byte, whole bool, err error) {
+	err = r.store.use(ctx, r.pass, r.shard, r.objects, func(objects []resultObject) error {
 		var size int64
 		text = nil
 		size, whole = sizeOf(objects)
-		return s.eachResult(ctx, objects, map[string]bool{}, func(raw []byte, _ *runner.Line) error {
+		return r.store.eachResult(ctx, objects, map[string]bool{}, func(raw []byte, _ *runner.Line) error {
 			switch {
 			case text != nil:
 			case len(objects) == 1: // in its place: it may be large
@@ -54,12 +76,13 @@ func (s *Store) Results(ctx context.Context, key string, shard int) (text []byte
 	return text, whole, nil
 }
 
-// ResultsSize gives how many bytes Results reads at the most, as one listing tells it,
-// and whether an attempt has ended. Nothing at all: 0 and false.
-func (s *Store) ResultsSize(ctx context.Context, key string, shard int) (size int64, whole bool, err error) {
-	objects, err := s.resultObjects(ctx, key, shard)
-	size, whole = sizeOf(objects)
-	return size, whole, err
+// Results lists the results of a shard, and reads them.
+func (s *Store) Results(ctx context.Context, key string, shard int) (text []byte, whole bool, err error) {
+	r, err := s.ListResults(ctx, key, shard)
+	if err != nil {
+		return nil, false, err
+	}
+	return r.Read(ctx)
 }
 
 func sizeOf(objects []resultObject) (size int64, whole bool) {
@@ -73,15 +96,25 @@ func sizeOf(objects []resultObject) (size int64, whole bool) {
 // manyTries is more often than attempts of a shard end at the same time.
 const manyTries = 100
 
-// shard calls use with the objects that hold the results of a shard. It calls it again
-// where one of them was removed meanwhile: what was in it is in another one.
-func (s *Store) shard(ctx context.Context, pass string, shard int, use func([]resultObject) error) error {
+// ofShard calls use with the objects that hold the results of a shard.
+func (s *Store) ofShard(ctx context.Context, pass string, shard int, use func([]resultObject) error) error {
+	objects, err := s.resultObjects(ctx, pass, shard)
+	if err != nil {
+		return err
+	}
+	return s.use(ctx, pass, shard, objects, use)
+}
+
+// use calls a function with the objects that hold the results of a shard. It lists them
+// anew, and calls it again, where one of them was removed meanwhile: what was in it is in
+// another one.
+func (s *Store) use(ctx context.Context, pass string, shard int, objects []resultObject, use func([]resultObject) error) error {
 	for tries := 1; ; tries++ {
-		objects, err := s.resultObjects(ctx, pass, shard)
-		if err != nil {
+		err := use(objects)
+		if !errors.Is(err, fs.ErrNotExist) || tries == manyTries {
 			return err
 		}
-		if err = use(objects); !errors.Is(err, fs.ErrNotExist) || tries == manyTries {
+		if objects, err = s.resultObjects(ctx, pass, shard); err != nil {
 			return err
 		}
 	}

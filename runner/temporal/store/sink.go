@@ -45,7 +45,7 @@ func (s *Store) ShardSink(ctx context.Context, key string, shard, attempt int) (
 		prefix: fmt.Sprintf("%s%04d-%s-", resultsFolder(key, shard), attempt, strings.ToLower(rand.Text()[:10])),
 	}
 	var ended bool
-	err := s.shard(ctx, key, shard, func(objects []resultObject) error {
+	err := s.ofShard(ctx, key, shard, func(objects []resultObject) error {
 		k.done, k.tally = map[string]bool{}, &runner.Tally{}
 		ended = slices.ContainsFunc(objects, func(o resultObject) bool { return o.whole })
 		return s.eachResult(ctx, objects, k.done, func(_ []byte, line *runner.Line) error {
@@ -123,7 +123,7 @@ func (k *ShardSink) Flush(ctx context.Context) error {
 func (k *ShardSink) Finish(ctx context.Context) (*runner.Tally, error) {
 	var sum *runner.Tally
 	var rest []resultObject // which the new object makes superfluous
-	err := k.store.shard(ctx, k.pass, k.shard, func(objects []resultObject) error {
+	err := k.store.ofShard(ctx, k.pass, k.shard, func(objects []resultObject) error {
 		sum, rest = &runner.Tally{}, nil
 		if len(objects) == 1 && objects[0].whole && len(k.pending) == 0 {
 			return k.merge(ctx, objects, sum, io.Discard)

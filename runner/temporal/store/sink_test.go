@@ -259,17 +259,17 @@ func FuzzResults(f *testing.F) {
 	})
 }
 
-// TestResultsSize is that of no results, of parts, and of a whole.
-func TestResultsSize(t *testing.T) {
+// TestListResults tells the size of no results, of parts, and of a whole.
+func TestListResults(t *testing.T) {
 	s := open(t)
 	check := func(what string, wantWhole bool) {
 		t.Helper()
 		text, _, err := s.Results(t.Context(), passKey, 1)
 		fine(t, err)
-		size, whole, err := s.ResultsSize(t.Context(), passKey, 1)
+		found, err := s.ListResults(t.Context(), passKey, 1)
 		fine(t, err)
-		want(t, what, size, int64(len(text)))
-		want(t, what, whole, wantWhole)
+		want(t, what, found.Size, int64(len(text)))
+		want(t, what, found.Whole, wantWhole)
 	}
 	check("none", false)
 	k := sinkOf(t, s, 1)
