@@ -58,7 +58,7 @@ func lockResults(path string) (*resultsLock, error) {
 			return nil, &LockedError{path, readHolder(l.path)}
 		case l.stands():
 			l.sign()
-			removeLeftovers(target)
+			RemoveLeftovers(target, ".journal", ".retry") // nobody else may be writing them
 			return l, nil
 		}
 		_ = l.file.Unlock() // its holder removed it in the meantime

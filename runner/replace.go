@@ -122,15 +122,19 @@ func followLinks(path string) string {
 // temporary one unique.
 const temporaryMark = ".new-"
 
-// removeLeftovers removes the temporary files that a crash left of results and of
-// what stands beside them. Nobody else may be writing those.
-func removeLeftovers(results string) {
-	dir, base := filepath.Split(results)
+// RemoveLeftovers removes the temporary files that a crash left of a file that was being
+// replaced, and of those beside it that are named like it with an ending. Who is replacing
+// one of them at that moment fails, with an error that is fs.ErrNotExist.
+func RemoveLeftovers(path string, endings ...string) {
+	dir, base := filepath.Split(followLinks(path))
 	entries, err := os.ReadDir(filepath.Clean(dir))
 	if err != nil {
 		return // they only take space
 	}
-	own := []string{base, base + ".journal", base + ".retry"}
+	own := []string{base}
+	for _, ending := range endings {
+		own = append(own, base+ending)
+	}
 	for _, entry := range entries {
 		name, random, found := strings.Cut(entry.Name(), temporaryMark)
 		if found && len(random) == len(rand.Text()) && slices.Contains(own, name) {

@@ -151,9 +151,9 @@ func TestLeftovers(t *testing.T) {
 	for _, name := range append(own, others...) {
 		put(t, filepath.Join(dir, name), "", 0o600)
 	}
-	removeLeftovers(filepath.Join(dir, "r.jsonl"))
+	RemoveLeftovers(filepath.Join(dir, "r.jsonl"), ".journal", ".retry")
 	want(t, "names", namesIn(t, dir), strings.Join(others, " "))
 	t.Chdir(dir)
-	removeLeftovers("s.jsonl")
+	RemoveLeftovers("s.jsonl")
 	want(t, "names", namesIn(t, dir), strings.Join(others[:3], " "))
 }

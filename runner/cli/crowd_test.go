@@ -264,9 +264,7 @@ func (c *crowd) files() []string {
 	}
 	var names []string
 	for _, e := range entries {
-		if !strings.HasPrefix(e.Name(), "summary.json.new-") { // a kill while it was written leaves it
-			names = append(names, e.Name())
-		}
+		names = append(names, e.Name())
 	}
 	return names
 }

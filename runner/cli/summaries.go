@@ -2,8 +2,10 @@ package cli
 
 import (
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"os"
 	"path/filepath"
 
@@ -88,10 +90,25 @@ func (r *summaries) add(j *job, figures runner.Figures, complete bool, code int,
 	if err := os.MkdirAll(filepath.Dir(path), 0o777); err != nil {
 		return &runner.ResultsError{Path: path, Err: err}
 	}
-	return runner.ReplaceFile(path, func(w io.Writer) error {
-		_, err := w.Write(append(text, '\n'))
-		return err
-	})
+	return replaceShared(path, append(text, '\n'))
+}
+
+// replaceShared writes a file that others may be writing too, under no lock, and removes
+// what they may have left of it as they were killed. One of them may do so meanwhile.
+func replaceShared(path string, text []byte) (err error) {
+	for range 20 {
+		err = runner.ReplaceFile(path, func(w io.Writer) error {
+			_, err := w.Write(text)
+			return err
+		})
+		if !errors.Is(err, fs.ErrNotExist) {
+			break
+		}
+	}
+	if err == nil {
+		runner.RemoveLeftovers(path)
+	}
+	return err
 }
 
 // reasonOf says why a batch ended with its exit code.
