@@ -64,7 +64,7 @@ func (t *Tally) addUsage(u *Usage) {
 	t.Asked++
 	t.InputTokens += u.InputTokens
 	t.OutputTokens += u.OutputTokens
-	t.NanoUSD += nano(u.USD)
+	t.NanoUSD += Nano(u.USD)
 	if u.Unpriced {
 		t.Unpriced++
 	}

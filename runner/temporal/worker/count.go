@@ -1,7 +1,6 @@
 package worker
 
 import (
-	"math"
 	"sync"
 
 	"nightshift/runner"
@@ -21,33 +20,10 @@ type count struct {
 func (c *count) Handle(e runner.Event) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	switch e.Kind {
-	case runner.Parked:
-		c.pay(e.Usage, 1)
-	case runner.Finished:
-		c.came = true
-		c.sum.Items++
-		if e.Result.Status == runner.Succeeded {
-			c.sum.Succeeded++
-		}
-		c.pay(e.Result.Usage, 1)
-	default:
-		return
-	}
-	c.pay(e.Carried, -1)
-}
-
-// pay counts what an item took, so many times. It is locked.
-func (c *count) pay(u *runner.Usage, times int64) {
-	if u == nil {
-		return
-	}
-	c.sum.NanoUSD += times * nano(u.USD)
-	c.sum.InputTokens += times * u.InputTokens
-	c.sum.OutputTokens += times * u.OutputTokens
-	if u.Unpriced {
-		c.sum.Unpriced += int(times)
-	}
+	c.came = c.came || e.Kind == runner.Finished
+	taken := runner.Taken(c.sum)
+	taken.Handle(e)
+	c.sum = flow.Sum(taken)
 }
 
 // add counts what was done before this try.
@@ -74,6 +50,3 @@ func (c *count) progress() flow.ShardProgress {
 	}
 	return p
 }
-
-// nano is a sum in billionths of a dollar, as result lines round it.
-func nano(usd float64) int64 { return int64(math.Round(usd * 1e9)) }

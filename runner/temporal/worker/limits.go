@@ -2,7 +2,6 @@ package worker
 
 import (
 	"maps"
-	"math"
 
 	"nightshift/runner"
 	"nightshift/runner/temporal/flow"
@@ -20,9 +19,9 @@ func amountsOf(s flow.Sum) amounts {
 // limitsOf gives the limits of a batch that are amounts; 0 is none. A share of the items
 // is one where it is known how many there are.
 func limitsOf(stop spec.Stop, rows int) amounts {
-	limits := amounts{int64(stop.FailureCount), nano(stop.BudgetUSD), stop.BudgetTokens}
+	limits := amounts{int64(stop.FailureCount), runner.Nano(stop.BudgetUSD), stop.BudgetTokens}
 	if stop.FailureShare > 0 && rows > 0 {
-		most := int64(math.Floor(stop.FailureShare*float64(rows)+1e-9)) + 1
+		most := int64(runner.MoreThan(stop.FailureShare, rows))
 		if limits[0] == 0 || most < limits[0] {
 			limits[0] = most
 		}
@@ -97,12 +96,7 @@ func added(t *runner.Tally, s flow.Sum) *runner.Tally {
 	return t
 }
 
-func sumOf(t *runner.Tally) flow.Sum {
-	return flow.Sum{
-		Items: t.Items, Succeeded: t.Statuses[runner.Succeeded], NanoUSD: t.NanoUSD,
-		InputTokens: t.InputTokens, OutputTokens: t.OutputTokens, Unpriced: t.Unpriced,
-	}
-}
+func sumOf(t *runner.Tally) flow.Sum { return flow.Sum(t.Taken()) }
 
 // largest is the larger one of two counts of what runs took. The items are those of the
 // first.
