@@ -16,6 +16,7 @@ import (
 
 	"nightshift/runner"
 	"nightshift/runner/temporal"
+	"nightshift/runner/temporal/temporaltest"
 	"nightshift/spec"
 )
 
@@ -57,8 +58,8 @@ func (b *bench) spread(items int) (client taken, workerAnon int) {
 			b.Fatal(err)
 		}
 	}
-	server := startTemporal(b.T)
-	defer server.kill()
+	server := temporaltest.Own(b.T)
+	defer server.Kill()
 	env, stop := b.worker(server, filepath.Join(dir, "store"))
 	out := filepath.Join(dir, "out.jsonl")
 	client = b.process(env, b.command, "run", filepath.Join(dir, "batch.yaml"), "--backend", "temporal", "--concurrency", "64", "-o", out, "--quiet")
@@ -74,9 +75,9 @@ func (b *bench) spread(items int) (client taken, workerAnon int) {
 
 // worker starts a worker; stop ends it, and gives the peak of its RssAnon in bytes. env
 // is that of clients, too.
-func (b *bench) worker(server *temporalServer, store string) (env []string, stop func() (anon int)) {
+func (b *bench) worker(server *temporaltest.Server, store string) (env []string, stop func() (anon int)) {
 	b.Helper()
-	env = []string{"TEMPORAL_ADDRESS=" + server.address, "NIGHTSHIFT_STORE=" + store, "HOME=" + b.dir}
+	env = []string{"TEMPORAL_ADDRESS=" + server.Address, "NIGHTSHIFT_STORE=" + store, "HOME=" + b.dir}
 	ctx, cancel := context.WithTimeout(b.Context(), serverLife)
 	cmd := exec.CommandContext(ctx, b.command, "worker", "--no-cache")
 	cmd.Env = append(append(os.Environ(), env...), "GOMAXPROCS=2") // the bars are for two cores
@@ -114,15 +115,15 @@ func (b *bench) worker(server *temporalServer, store string) (env []string, stop
 func (b *bench) singles() {
 	const runs, atOnce = 400, 16
 	store := filepath.Join(b.dir, "singles")
-	server := startTemporal(b.T)
-	defer server.kill()
+	server := temporaltest.Own(b.T)
+	defer server.Kill()
 	_, stop := b.worker(server, store)
 	defer stop()
 	file, problems := spec.Load(b.write("single.yaml", fmt.Sprintf(trivialBatch, "")), spec.Options{Set: []string{"run.backend=temporal"}})
 	if file == nil {
 		b.Fatal(problems)
 	}
-	client, err := temporal.Dial(b.Context(), temporal.Options{Address: server.address, Env: os.LookupEnv})
+	client, err := temporal.Dial(b.Context(), temporal.Options{Address: server.Address, Env: os.LookupEnv})
 	if err != nil {
 		b.Fatal(err)
 	}

@@ -46,9 +46,11 @@ func TestIntegrationTemporalServerKilled(t *testing.T) {
 	f.worker()
 	p := f.run()
 	f.came(p, 120)
-	f.server.kill()
+	f.server.Kill()
 	p.until("the Temporal server does not answer")
-	f.server.start()
+	if err := f.server.Start(); err != nil {
+		t.Fatal(err)
+	}
 	p.ends(exitOK, "600 succeeded", "answers again")
 	f.whole()
 	if n := f.repeats(); n != 0 {
@@ -120,10 +122,12 @@ func TestIntegrationTemporalAllKilled(t *testing.T) {
 	f.underWay(fleetConcurrency)
 	f.settled()
 	p.kill()
-	f.server.kill()
+	f.server.Kill()
 	w.kill()
 	f.release()
-	f.server.start()
+	if err := f.server.Start(); err != nil {
+		t.Fatal(err)
+	}
 	f.worker()
 	f.run().ends(exitOK)
 	f.whole()

@@ -106,10 +106,10 @@ func (f *fleet) progress(pass string) (p flow.Progress) {
 // TestIntegrationTemporalNoServer has no cluster to hand anything to.
 func TestIntegrationTemporalNoServer(t *testing.T) {
 	f := newFleet(t, 20)
-	f.server.kill()
+	f.server.Kill()
 	began := time.Now()
 	for _, command := range [][]string{{"run", "batch.yaml"}, {"worker"}, {"start", "batch.yaml", "--input", "in=a"}} {
-		f.command(command...).ends(exitBackend, f.server.address, "temporal server start-dev")
+		f.command(command...).ends(exitBackend, f.server.Address, "temporal server start-dev")
 	}
 	if took := time.Since(began); took > 30*time.Second {
 		t.Errorf("to find that out took %v", took)

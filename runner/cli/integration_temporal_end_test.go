@@ -44,7 +44,7 @@ func TestIntegrationTemporalEnded(t *testing.T) {
 			f.command("runs", "batch.yaml", "--terminate").ends(exitOK)
 		}, exitStopped, "it was cancelled"},
 		"terminated from outside": {nil, func(t *testing.T, f *fleet, _ *process) {
-			out, err := exec.CommandContext(t.Context(), tool(t, "TEMPORAL"), "workflow", "terminate", "--address", f.server.address, "--workflow-id", f.pass(), "--reason", "it costs too much").CombinedOutput()
+			out, err := exec.CommandContext(t.Context(), tool(t, "TEMPORAL"), "workflow", "terminate", "--address", f.server.Address, "--workflow-id", f.pass(), "--reason", "it costs too much").CombinedOutput()
 			if err != nil {
 				t.Fatalf("%v\n%s", err, out)
 			}

@@ -22,6 +22,7 @@ import (
 	"go.temporal.io/sdk/client"
 
 	"nightshift/runner"
+	"nightshift/runner/temporal/temporaltest"
 )
 
 // fleetBatch asks a model about each of many rows, in shards of 20, of which 4 are
@@ -72,7 +73,7 @@ type fleet struct {
 	store    string
 	rows     int
 	rowsText string
-	server   *temporalServer
+	server   *temporaltest.Server
 
 	connected client.Client // nil: to be connected yet
 	each      int           // shards and single runs that a worker takes on at once
@@ -97,7 +98,7 @@ type fleetWorker struct {
 
 func newFleet(t *testing.T, rows int) *fleet {
 	f := &fleet{
-		t: t, dir: t.TempDir(), store: t.TempDir(), rows: rows, rowsText: fleetRows("crowd", rows), server: startTemporal(t),
+		t: t, dir: t.TempDir(), store: t.TempDir(), rows: rows, rowsText: fleetRows("crowd", rows), server: temporaltest.Own(t),
 		each: 8, takes: 20 * time.Millisecond, asked: map[string]int{},
 	}
 	f.write("batch.yaml", fleetBatch)
@@ -135,7 +136,7 @@ func (f *fleet) command(args ...string) *process {
 
 // env has no key of a model: only workers need one.
 func (f *fleet) env() []string {
-	return []string{"TEMPORAL_ADDRESS=" + f.server.address, "NIGHTSHIFT_STORE=" + f.store, "OPENAI_API_KEY=", "HOME=" + f.store}
+	return []string{"TEMPORAL_ADDRESS=" + f.server.Address, "NIGHTSHIFT_STORE=" + f.store, "OPENAI_API_KEY=", "HOME=" + f.store}
 }
 
 // run starts a process that runs the batch.
@@ -216,7 +217,7 @@ func (f *fleet) stored() map[string]bool {
 func (f *fleet) kept() string {
 	f.t.Helper()
 	var text strings.Builder
-	for _, dir := range []string{filepath.Join(f.dir, "results"), f.store, f.server.home} {
+	for _, dir := range []string{filepath.Join(f.dir, "results"), f.store, f.server.Home} {
 		err := filepath.WalkDir(dir, func(path string, d fs.DirEntry, err error) error {
 			if err != nil || d.IsDir() {
 				return err
@@ -273,7 +274,7 @@ func (f *fleet) pass() string {
 func (f *fleet) client() client.Client {
 	f.t.Helper()
 	if f.connected == nil {
-		c, err := f.server.dial(f.t.Context())
+		c, err := f.server.Dial(f.t.Context(), client.Options{})
 		if err != nil {
 			f.t.Fatal(err)
 		}

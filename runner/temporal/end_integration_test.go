@@ -118,7 +118,7 @@ func TestShardFailsAgainAndAgain(t *testing.T) {
 func TestWorkflowFailsAgainAndAgain(t *testing.T) {
 	t.Parallel()
 	b := newBench(t, shared, 5)
-	c, err := client.Dial(client.Options{HostPort: b.server.address, Logger: newLogger(nil)})
+	c, err := client.Dial(client.Options{HostPort: b.server.Address, Logger: newLogger(nil)})
 	fine(t, err)
 	defer c.Close()
 	w := worker.New(c, b.TaskQueue, worker.Options{})

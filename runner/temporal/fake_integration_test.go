@@ -19,6 +19,7 @@ import (
 	"nightshift/runner"
 	"nightshift/runner/temporal/flow"
 	"nightshift/runner/temporal/store"
+	"nightshift/runner/temporal/temporaltest"
 	"nightshift/spec"
 )
 
@@ -26,7 +27,7 @@ import (
 type bench struct {
 	*Backend
 	t      *testing.T
-	server *server
+	server *temporaltest.Server
 	store  *store.Store
 	plan   *runner.Plan
 	said   heard
@@ -39,7 +40,7 @@ type bench struct {
 
 var queues atomic.Int64
 
-func newBench(t *testing.T, server *server, shardSize int) *bench {
+func newBench(t *testing.T, server *temporaltest.Server, shardSize int) *bench {
 	t.Helper()
 	file := batchFileOf(t, "")
 	file.Run.Temporal.ShardSize = shardSize
@@ -61,7 +62,7 @@ func newBench(t *testing.T, server *server, shardSize int) *bench {
 
 // another is a backend as another process has it.
 func (b *bench) another(said *heard, o BackendOptions) *Backend {
-	c := b.server.dial(b.t, said.say)
+	c := dial(b.t, b.server, said.say)
 	other := c.Backend(o)
 	b.t.Cleanup(func() { fine(b.t, other.Close()) })
 	return other
@@ -70,7 +71,7 @@ func (b *bench) another(said *heard, o BackendOptions) *Backend {
 // works starts a worker, and gives a function that stops it.
 func (b *bench) works() (stop func()) {
 	b.t.Helper()
-	c, err := client.Dial(client.Options{HostPort: b.server.address, Logger: newLogger(nil)})
+	c, err := client.Dial(client.Options{HostPort: b.server.Address, Logger: newLogger(nil)})
 	fine(b.t, err)
 	w := worker.New(c, b.TaskQueue, worker.Options{MaxHeartbeatThrottleInterval: 200 * time.Millisecond, WorkerStopTimeout: time.Second})
 	flow.Register(w)

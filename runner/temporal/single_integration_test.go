@@ -153,7 +153,7 @@ func TestUnknown(t *testing.T) {
 
 // TestNoSuchNamespace: Dial says which, and what to do.
 func TestNoSuchNamespace(t *testing.T) {
-	_, err := Dial(t.Context(), Options{Address: shared.address, Namespace: "night", Env: noVariables})
+	_, err := Dial(t.Context(), Options{Address: shared.Address, Namespace: "night", Env: noVariables})
 	says(t, "dial", err, `namespace "night"`, "temporal operator namespace create --namespace night", "--namespace")
 	api, _ := errors.AsType[*runner.APIError](err)
 	want(t, "status", api.StatusCode, 400)
@@ -176,7 +176,7 @@ func TestDialSilent(t *testing.T) {
 
 // TestDialInClear: a server that does not speak TLS is asked to.
 func TestDialInClear(t *testing.T) {
-	_, err := Dial(t.Context(), Options{Address: shared.address, TLS: true, Env: noVariables})
+	_, err := Dial(t.Context(), Options{Address: shared.Address, TLS: true, Env: noVariables})
 	says(t, "dial", err, "TLS", "--tls")
 }
 

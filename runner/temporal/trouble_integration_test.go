@@ -14,12 +14,13 @@ import (
 
 	"nightshift/runner"
 	"nightshift/runner/temporal/flow"
+	"nightshift/runner/temporal/temporaltest"
 )
 
 // TestFollowAfterRetention: the cluster has forgotten a pass that has ended. It is begun
 // again, and ends at once.
 func TestFollowAfterRetention(t *testing.T) {
-	s := ownServer(t)
+	s := temporaltest.Own(t)
 	b := newBench(t, s, 5)
 	stop := b.works()
 	h := b.hand(40)
@@ -27,9 +28,9 @@ func TestFollowAfterRetention(t *testing.T) {
 	_, err := b.Follow(t.Context(), h, first.add)
 	fine(t, err)
 	stop()
-	s.kill()
-	s.dir = t.TempDir() // a new memory
-	fine(t, s.start())
+	s.Kill()
+	s.Home = t.TempDir() // a new memory
+	fine(t, s.Start())
 	b.works()
 	other := b.another(new(heard), b.BackendOptions)
 	end, err := other.Follow(t.Context(), h, again.add)
@@ -85,7 +86,7 @@ func TestPassTimesOut(t *testing.T) {
 
 // TestServerGoesAway: it is killed in the middle and comes back.
 func TestServerGoesAway(t *testing.T) {
-	s := ownServer(t)
+	s := temporaltest.Own(t)
 	b := newBench(t, s, 5)
 	var once sync.Once
 	half := make(chan struct{})
@@ -102,9 +103,9 @@ func TestServerGoesAway(t *testing.T) {
 	var away sync.WaitGroup
 	away.Go(func() {
 		<-half
-		s.kill()
+		s.Kill()
 		time.Sleep(2 * time.Second)
-		if err := s.start(); err != nil {
+		if err := s.Start(); err != nil {
 			t.Error(err)
 		}
 	})
@@ -122,18 +123,18 @@ func TestServerGoesAway(t *testing.T) {
 
 // TestServerStaysAway: it is given up after a time, and the error says that the pass goes on.
 func TestServerStaysAway(t *testing.T) {
-	s := ownServer(t)
+	s := temporaltest.Own(t)
 	b := newBench(t, s, 5)
 	h := b.hand(20)
 	b.File.Run.Retry.MaxElapsed = 3 * time.Second
-	s.kill()
 	leaksNothing(t)
+	s.Kill()
 	_, err := b.Follow(t.Context(), h, new(collected).add)
-	says(t, "follow", err, "given up after", "goes on", s.address)
+	says(t, "follow", err, "given up after", "goes on", s.Address)
 	_, unreached := errors.AsType[*runner.ConnectionError](err)
 	want(t, "a connection error", unreached, true)
 	want(t, "said", b.said.count("does not answer"), 1)
-	fine(t, s.start())
+	fine(t, s.Start())
 }
 
 // TestNoWorker: it is said once, and then waited.

@@ -7,7 +7,6 @@ import (
 	"encoding/json"
 	"errors"
 	"flag"
-	"log/slog"
 	"os"
 	"path/filepath"
 	"sync/atomic"
@@ -19,10 +18,10 @@ import (
 	"go.temporal.io/api/temporalproto"
 	"go.temporal.io/sdk/activity"
 	"go.temporal.io/sdk/client"
-	"go.temporal.io/sdk/log"
 	"go.temporal.io/sdk/temporal"
-	"go.temporal.io/sdk/testsuite"
 	"go.temporal.io/sdk/worker"
+
+	"nightshift/runner/temporal/temporaltest"
 )
 
 var updateHistories = flag.Bool("update-histories", false, "write what a real server recorded to testdata/temporal")
@@ -168,32 +167,20 @@ type server struct {
 
 func startServer(t *testing.T) *server {
 	t.Helper()
-	path := os.Getenv("TEMPORAL")
-	if path == "" {
-		t.Fatal("TEMPORAL is not set: run this with make integration")
-	}
 	// A history must not name this machine, as the queues of cached workflows do. And so
 	// each task is a replay.
 	worker.SetStickyWorkflowCacheSize(0)
-	silent := log.NewStructuredLogger(slog.New(slog.DiscardHandler))
-	dev, err := testsuite.StartDevServer(t.Context(), testsuite.DevServerOptions{
-		ExistingPath: path, LogLevel: "error", Stdout: os.Stderr, Stderr: os.Stderr,
-		ClientOptions: &client.Options{Identity: "test", Logger: silent},
-	})
+	c, err := temporaltest.Own(t).Dial(t.Context(), client.Options{Identity: "test"})
 	if err != nil {
 		t.Fatal(err)
 	}
-	s := &server{Client: dev.Client(), hands: &hands{
+	t.Cleanup(c.Close)
+	s := &server{Client: c, hands: &hands{
 		begun:    map[string]chan int{"cancelled": make(chan int, 2), "cancelled-by-signal": make(chan int, 2)},
 		cleaned:  map[string]*atomic.Int64{"cancelled": {}, "cancelled-by-signal": {}},
 		runBegun: make(chan struct{}),
 	}}
 	s.hands.Client = s.Client
-	t.Cleanup(func() {
-		if err := dev.Stop(); err != nil {
-			t.Error(err)
-		}
-	})
 	s.work(t, "now")
 	return s
 }
