@@ -22,8 +22,9 @@ const (
 // breaker ends a batch whose runs all fail alike before one has succeeded: a
 // bad key, a closed port, a model that does not exist. From the first such
 // failure on it is in doubt: few new runs are started, results are held, and
-// all runs are waited for, as a failure is sooner there than an answer. The first
-// run that ends in another way dispels the doubt for good.
+// all runs are waited for, as a failure is sooner there than an answer, also those
+// that are about to be started. The first run that ends in another way dispels the
+// doubt for good.
 type breaker struct {
 	stop func() // ends the batch
 
@@ -37,6 +38,7 @@ type breaker struct {
 	again     bool      // some task has failed like that again, or for good
 	waited    int       // runs under way that may end in another way
 	probes    int
+	exhausted bool // no more probes will come
 	held      []func()
 	timer     *time.Timer
 }
@@ -130,9 +132,10 @@ func (b *breaker) met(err error, tries int) {
 // judge trips the breaker when there is no more doubt. The breaker is locked.
 func (b *breaker) judge() {
 	passes := b.kind.reason == Unreachable
+	probing := b.probes < breakerProbes && !b.exhausted
 	switch patience := breakerPatience - time.Since(b.since); {
 	case b.dispelled || b.tripped || b.failures < breakerFailures || b.waited > 0 || passes && !b.again:
-	case passes && patience > 0:
+	case (passes || probing) && patience > 0: // items may be long in coming
 		if b.timer == nil {
 			b.timer = time.AfterFunc(patience, func() {
 				b.mu.Lock()
@@ -188,6 +191,14 @@ func (b *breaker) started() {
 	if b.doubt() {
 		b.probes++
 	}
+}
+
+// exhaust tells that there are no more new items.
+func (b *breaker) exhaust() {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.exhausted = true
+	b.judge()
 }
 
 func (b *breaker) doubt() bool { return b.failures > 0 && !b.dispelled }

@@ -9,6 +9,8 @@ import (
 	"testing/synctest"
 	"time"
 
+	"nightshift/spec"
+
 	"pgregory.net/rapid"
 )
 
@@ -155,6 +157,38 @@ func TestFewRejectedAmongThrottled(t *testing.T) {
 			plan.Concurrency = 64
 			n := play(t, t.Context(), plan, resuming{waiting{newFake(t)}})
 			want(t, do, n.Outcome, Outcome{Counts: map[State]int{Succeeded: 195, Failed: 5}})
+		})
+	}
+}
+
+// TestFewRejectedBeforeTheNextStarts: a few items may be rejected before the good one
+// beside them has been started at all; it has its say too. One that is long in coming
+// is not waited for.
+func TestFewRejectedBeforeTheNextStarts(t *testing.T) {
+	for pause, outcome := range map[time.Duration]Outcome{
+		10 * time.Millisecond: {Counts: map[State]int{Succeeded: 1, Failed: 6}},
+		time.Hour:             {Counts: map[State]int{}, Stopped: AllAlike, Left: true},
+	} {
+		synctest.Test(t, func(t *testing.T) {
+			plan := newPlan(t, append(each(6, "1ms garbled"), "good 1ms")...)
+			plan.Concurrency = 7
+			over := make(chan struct{})
+			plan.Items = func(yield func(spec.Item) bool) error {
+				n := 0
+				return plan.Batch.Items(nil, func(it spec.Item) bool {
+					if n++; n > 5 {
+						select {
+						case <-time.After(pause):
+						case <-over:
+						}
+					}
+					return yield(it)
+				})
+			}
+			n := play(t, t.Context(), plan, resuming{waiting{newFake(t)}})
+			close(over)
+			n.Cause = nil
+			want(t, pause.String(), n.Outcome, outcome)
 		})
 	}
 }

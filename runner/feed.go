@@ -118,6 +118,7 @@ func (f *feeder) await(wait time.Duration) *task {
 		switch {
 		case !ok:
 			f.exhausted = true
+			f.breaker.exhaust()
 		case t.item.Err != nil:
 			f.reject(t)
 		default:
