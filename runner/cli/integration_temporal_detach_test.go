@@ -10,6 +10,10 @@ import (
 	"nightshift/runner/temporal/flow"
 )
 
+// fleetPatience is how long calls take where a batch is to be stopped in the middle: to
+// make all of them takes several times as long as a worker needs to hear of it.
+const fleetPatience = 500 * time.Millisecond
+
 // TestIntegrationTemporalDetach hands a batch over, and leaves it: it goes on, and
 // another process has its results.
 func TestIntegrationTemporalDetach(t *testing.T) {
@@ -34,12 +38,13 @@ func TestIntegrationTemporalDetach(t *testing.T) {
 	}
 }
 
-// TestIntegrationTemporalPaused pauses a batch: shards under way end, and no more are
-// begun until it goes on.
+// TestIntegrationTemporalPaused pauses a batch all shards of which are under way: their
+// runs end, and no more are started until it goes on.
 func TestIntegrationTemporalPaused(t *testing.T) {
 	f := newFleet(t, 400)
+	f.takes = fleetPatience
 	f.worker()
-	p := f.run()
+	p := f.run("--set", "run.temporal.shard_size=100")
 	f.came(p, 100)
 	f.command("pause", "batch.yaml").ends(exitOK, "is paused")
 	pass := f.pass()
@@ -49,11 +54,11 @@ func TestIntegrationTemporalPaused(t *testing.T) {
 	})
 	p.until("the batch is paused")
 	f.mu.Lock()
-	came := f.calls()
-	f.mu.Unlock()
-	if came%fleetShard != 0 || came == 400 {
-		t.Errorf("%d calls came before no shard was under way, want whole shards, and not all", came)
+	if came := f.calls(); came == 400 || f.open > 0 {
+		t.Errorf("%d calls came before no shard was under way, want not all; %d are open", came, f.open)
 	}
+	f.takes = 20 * time.Millisecond
+	f.mu.Unlock()
 	f.command("resume", "batch.yaml").ends(exitOK, "goes on")
 	p.ends(exitOK, "400 succeeded")
 	f.whole()
@@ -64,24 +69,22 @@ func TestIntegrationTemporalPaused(t *testing.T) {
 	f.idle()
 }
 
-// TestIntegrationTemporalDrained drains a batch by a first Ctrl-C: the shards under way
-// end, and the next invocation has the rest.
+// TestIntegrationTemporalDrained drains a batch by a first Ctrl-C: runs under way end,
+// those of shards that are not done by far included, and the next invocation has the rest.
 func TestIntegrationTemporalDrained(t *testing.T) {
 	f := newFleet(t, 400)
+	f.takes = fleetPatience
 	f.worker()
-	f.hold(100)
-	p := f.run()
-	f.underWay(fleetConcurrency)
+	p := f.run("--set", "run.temporal.shard_size=100")
+	f.came(p, 100)
 	p.signal(syscall.SIGINT)
-	pass := f.pass()
-	f.until("the batch knows that it is to end", p, func() bool { return f.progress(pass).Stopped.Why == flow.StoppedInterrupted })
-	f.release()
-	p.ends(exitInterrupt, "interrupted: no more shards are begun", "interrupted")
+	p.ends(exitInterrupt, "interrupted: no more runs are started", "interrupted")
 	lines, tally := resultLines(t, f.results())
-	if n := f.calls(); len(lines) != n || n%fleetShard != 0 || n == 400 || tally.NotSucceeded() > 0 {
+	if n := f.calls(); len(lines) != n || n == 400 || tally.NotSucceeded() > 0 {
 		t.Errorf("%d calls were made, and %d items have a line", n, len(lines))
 	}
 	f.idle()
+	f.takes = 20 * time.Millisecond
 	f.run().ends(exitOK)
 	f.whole()
 	if n := f.repeats(); n != 0 {

@@ -21,10 +21,10 @@ type passAction struct {
 func newPause(std streams) *cobra.Command {
 	return newPassCommand(std, passAction{
 		name:  "pause",
-		short: "let a batch that is under way on a Temporal cluster begin nothing more for now",
-		long: `Pause lets the batches of a file that run has handed over to a Temporal cluster begin no
-more shards; those under way go on to their end. nightshift resume lets them go on.`,
-		done: "is paused: no more shards are begun, those under way go on; nightshift resume lets it go on",
+		short: "let a batch that is under way on a Temporal cluster start nothing more for now",
+		long: `Pause lets the batches of a file that run has handed over to a Temporal cluster start no
+more runs; those under way end. nightshift resume lets them go on.`,
+		done: "is paused: no more runs are started, those under way end; nightshift resume lets it go on",
 		do:   (*temporal.Backend).Pause,
 	})
 }
@@ -44,7 +44,7 @@ func newCancel(std streams) *cobra.Command {
 		name:  "cancel",
 		short: "end a batch that is under way on a Temporal cluster",
 		long: `Cancel ends the batches of a file that run has handed over to a Temporal cluster: no
-more shards are begun, and runs that are under way are terminated. Results of items
+more runs are started, and those that are under way are terminated. Results of items
 that have ended are kept, and written by whoever follows the batch: run, or attach.`,
 		done: "is cancelled; nightshift attach writes the results of what has ended, unless somebody follows it",
 		do:   (*temporal.Backend).Terminate,

@@ -43,7 +43,7 @@ var runWords = signalWords{
 
 // passWords are those where a batch was handed over to a cluster.
 var passWords = signalWords{
-	drain:      "interrupted: no more shards are begun, those under way may end; interrupt again to cancel them",
+	drain:      "interrupted: no more runs are started, those under way may end; interrupt again to cancel them",
 	detach:     "interrupted: the batch goes on; nightshift attach, or run, follows it again",
 	terminate:  "interrupted: cancelling the batch",
 	again:      "interrupted again: cancelling the batch",

@@ -16,7 +16,7 @@ const (
 	passEndsWithin = 10 * time.Second
 )
 
-// Pause lets a pass begin no shard until Unpause; those under way go on. The error is a
+// Pause lets a pass start no run until Unpause; those under way end. The error is a
 // *runner.NotFoundError where there is no such pass, or it has ended.
 func (b *Backend) Pause(ctx context.Context, h runner.Handle) error {
 	return b.signal(ctx, h, flow.PauseSignal)
@@ -28,7 +28,7 @@ func (b *Backend) Unpause(ctx context.Context, h runner.Handle) error {
 	return b.signal(ctx, h, flow.ResumeSignal)
 }
 
-// Drain lets a pass begin no shard any more; it ends with those under way. One that has
+// Drain lets a pass start no run any more; it ends with those under way. One that has
 // ended stays as it is.
 func (b *Backend) Drain(ctx context.Context, h runner.Handle) error {
 	return b.ifOpen(ctx, h, b.signal(ctx, h, flow.DrainSignal))

@@ -11,11 +11,12 @@ type batch struct {
 	Batch
 	ctx      workflow.Context // done once the batch is cancelled
 	selector workflow.Selector
-	begun    int  // shards, in this run of the workflow, some of them again
-	running  int  // shards under way
-	short    bool // a shard took its part of a limit: those under way end before any is begun
-	cut      bool // a shard has ended with items left
-	holds    int  // see settle
+	begun    int      // shards, in this run of the workflow, some of them again
+	running  int      // shards under way
+	recalls  []recall // of these
+	short    bool     // a shard took its part of a limit: those under way end before any is begun
+	cut      bool     // a shard has ended with items left
+	holds    int      // see settle
 }
 
 // runBatch is the workflow of a batch. It returns when no shard is under way: with
@@ -34,6 +35,9 @@ func runBatch(ctx workflow.Context, in Batch) (BatchEnd, error) {
 	}
 	for {
 		b.hear()
+		if b.Paused || b.Stopped.Why != "" {
+			b.recall()
+		}
 		for b.mayBegin() {
 			b.begin()
 		}
@@ -87,7 +91,7 @@ func (b *batch) stop(reason Stop) {
 func (b *batch) progress() (Progress, error) {
 	p := Progress{
 		Shards: b.Shards, Begun: b.Next - 1, Running: b.running,
-		Sum: b.known(), Paused: b.Paused, Stopped: b.Stopped,
+		Sum: b.known(), Paused: b.Paused, Stopped: b.Stopped, Cancelled: b.ctx.Err() != nil,
 	}
 	for _, part := range b.Open {
 		p.Open = append(p.Open, part.Number)

@@ -49,7 +49,7 @@ func TestSignals(t *testing.T) {
 		{"cancel", send(minute+tenth, cancel), 4, BatchEnd{}, minute + tenth, true},
 		{"cancel by signal", send(minute+tenth, CancelSignal), 4, BatchEnd{}, minute + tenth, true},
 		{"cancel while paused", send(tenth, PauseSignal, 60*minute, CancelSignal), 2, BatchEnd{}, 60 * minute, true},
-		{"cancel while drained", send(tenth, DrainSignal, 2*tenth, cancel), 2, BatchEnd{}, 2 * tenth, true},
+		{"cancel while drained", send(tenth, DrainSignal, 2*tenth, cancel), 2, BatchEnd{}, 2*tenth + 2*time.Second, true}, // when the shards ask again
 		{"cancel in two ways", send(tenth, CancelSignal, tenth, cancel), 2, BatchEnd{}, tenth, true},
 		{"cancel of the last shards", send(2*minute+tenth, cancel), 6, BatchEnd{}, 2*minute + tenth, true},
 	} {

@@ -13,6 +13,12 @@ func shardFailure(shard, shards int, err error) string {
 	return fmt.Sprintf("shard %d of %d: %s", shard, shards, plainText(err))
 }
 
+// isForGood says whether a failure is one that no other try would mend.
+func isForGood(err error) bool {
+	failure, ok := errors.AsType[*temporal.ApplicationError](err)
+	return ok && failure.NonRetryable()
+}
+
 // plainError is the failure of an activity as an error of its workflow: the same type,
 // and only the text that tells something. A cancellation stays one.
 func plainError(err error) error {

@@ -11,10 +11,14 @@ import (
 	"github.com/google/go-cmp/cmp"
 	"go.temporal.io/sdk/activity"
 	"go.temporal.io/sdk/converter"
+	"go.temporal.io/sdk/interceptor"
 	"go.temporal.io/sdk/log"
+	"go.temporal.io/sdk/temporal"
 	"go.temporal.io/sdk/testsuite"
 	"go.temporal.io/sdk/worker"
 	"go.temporal.io/sdk/workflow"
+
+	"nightshift/runner/temporal/temporaltest"
 )
 
 // tester is a testing.T or a rapid.T.
@@ -41,6 +45,7 @@ var dusk = time.Date(2026, 11, 1, 18, 0, 0, 0, time.UTC)
 type night struct {
 	lasts func(shard int) time.Duration                // nil: a minute each
 	does  func(in Shard, try int) (ShardEnd, error)    // nil: one item, succeeded
+	gives func(in Shard) (end ShardEnd, err error)     // what one that is recalled ends with at once; nil: it ends as it would have
 	sends []sending                                    // by time
 	ask   []time.Duration                              // when progress is asked for
 	setUp func(env *testsuite.TestWorkflowEnvironment) // of each run of the workflow
@@ -50,7 +55,8 @@ type night struct {
 	mu       sync.Mutex
 	tries    map[int][]time.Duration // since dusk, by shard
 	begun    []Shard
-	ids      []string // of the activities of these, in any order where they are begun at once
+	ids      []string          // of the activities of these, in any order where they are begun at once
+	under    map[int]*underWay // shards
 	running  int
 	most     int // at once
 	ended    Sum
@@ -91,23 +97,61 @@ func (n *night) shard(ctx context.Context, in Shard) (ShardEnd, error) {
 	if n.lasts != nil {
 		lasts = n.lasts(in.Number)
 	}
-	env, token := n.env, activity.GetInfo(ctx).TaskToken
-	env.RegisterDelayedCallback(func() {
-		n.mu.Lock()
+	u := &underWay{in, activity.GetInfo(ctx).TaskToken}
+	n.mu.Lock()
+	n.under[in.Number] = u
+	n.mu.Unlock()
+	n.env.RegisterDelayedCallback(func() { n.complete(u, end, nil) }, lasts)
+	return ShardEnd{}, activity.ErrResultPending
+}
+
+// underWay is a shard that was begun, and has not ended.
+type underWay struct {
+	Shard
+	token []byte
+}
+
+// complete ends a shard, if that is still under way.
+func (n *night) complete(u *underWay, end ShardEnd, err error) {
+	n.mu.Lock()
+	open := n.under[u.Number] == u
+	if open {
+		delete(n.under, u.Number)
 		n.running--
-		if !end.Left {
+		if err == nil && !end.Left {
 			n.ended = n.ended.Add(end.Sum)
 		}
-		n.mu.Unlock()
-		_ = env.CompleteActivity(token, end, nil)
-	}, lasts)
-	return ShardEnd{}, activity.ErrResultPending
+	}
+	n.mu.Unlock()
+	if open {
+		_ = n.env.CompleteActivity(u.token, end, err)
+	}
+}
+
+// cancel tells a shard that it is cancelled: it asks what is meant, again and again, as
+// workers do.
+func (n *night) cancel(t tester, u *underWay) {
+	n.mu.Lock()
+	open := u != nil && n.under[u.Number] == u
+	n.mu.Unlock()
+	switch {
+	case !open:
+		return
+	case n.progress(t).Cancelled:
+		n.complete(u, ShardEnd{}, temporal.NewCanceledError())
+		return
+	case n.gives != nil:
+		end, err := n.gives(u.Shard)
+		n.complete(u, end, err)
+		return
+	}
+	n.env.RegisterDelayedCallback(func() { n.cancel(t, u) }, 4*time.Second)
 }
 
 // run is the batch from its beginning to its end, over as many runs as it takes.
 func (n *night) run(t tester, in Batch) (BatchEnd, error) {
 	t.Helper()
-	n.tries = map[int][]time.Duration{}
+	n.tries, n.under = map[int][]time.Duration{}, map[int]*underWay{}
 	for {
 		n.runs = append(n.runs, in)
 		end, err := n.once(t, in)
@@ -124,7 +168,12 @@ func (n *night) run(t tester, in Batch) (BatchEnd, error) {
 
 func (n *night) once(t tester, in Batch) (end BatchEnd, err error) {
 	t.Helper()
-	n.env = newEnvironment()
+	n.env = newEnvironment(&temporaltest.Waits{Cancelled: func(in any) {
+		n.mu.Lock()
+		u := n.under[in.(Shard).Number]
+		n.mu.Unlock()
+		n.env.RegisterDelayedCallback(func() { n.cancel(t, u) }, 0)
+	}})
 	n.env.SetStartTime(dusk.Add(n.finished))
 	n.env.RegisterActivityWithOptions(n.shard, activity.RegisterOptions{Name: ShardActivity})
 	if n.setUp != nil {
@@ -193,7 +242,7 @@ func count(n int) []int {
 	return numbers
 }
 
-func newEnvironment() *testsuite.TestWorkflowEnvironment {
+func newEnvironment(interceptors ...interceptor.WorkerInterceptor) *testsuite.TestWorkflowEnvironment {
 	var suite testsuite.WorkflowTestSuite
 	suite.SetLogger(log.NewStructuredLogger(slog.New(slog.DiscardHandler)))
 	env := suite.NewTestWorkflowEnvironment()
@@ -201,7 +250,7 @@ func newEnvironment() *testsuite.TestWorkflowEnvironment {
 	// the workflow as well while a shard is being begun, so that times that are to come
 	// in order lie apart by seconds.
 	env.SetTestTimeout(time.Minute)
-	env.SetWorkerOptions(worker.Options{DeadlockDetectionTimeout: time.Minute})
+	env.SetWorkerOptions(worker.Options{DeadlockDetectionTimeout: time.Minute, Interceptors: interceptors})
 	Register(env)
 	return env
 }

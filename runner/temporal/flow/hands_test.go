@@ -45,6 +45,12 @@ func (h *hands) shard(ctx context.Context, in Shard) (ShardEnd, error) {
 		}
 	case "brief":
 		return end, lie(ctx, 200*time.Millisecond)
+	case "paused", "drained": // the first two give back what is left of them
+		if in.Number <= 2 && strings.Count(activity.GetInfo(ctx).ActivityID, "-") == 1 {
+			h.begun[in.Pass] <- in.Number
+			_ = lie(ctx, time.Minute)
+			return ShardEnd{Sum: end.Sum, Left: true}, nil
+		}
 	case "again": // shard 1 is given back, 2 is short, and the runs of 3 fail alike at first
 		again := strings.Count(activity.GetInfo(ctx).ActivityID, "-") == 2
 		switch {

@@ -32,17 +32,36 @@ func (b *batch) begin() {
 	if part.Begun > 1 {
 		id = fmt.Sprintf("%s-%d", id, part.Begun)
 	}
-	work := workflow.ExecuteActivity(activityContext(b.ctx, id, anyTries), ShardActivity, in)
-	b.selector.AddFuture(work, func(work workflow.Future) { b.end(in.Number, work) })
+	ctx, cancel := workflow.NewDisconnectedContext(b.ctx) // else shards would be cancelled in any order
+	b.recalls = append(b.recalls, recall{in.Number, cancel})
+	work := workflow.ExecuteActivity(activityContext(ctx, id, anyTries), ShardActivity, in)
+	b.selector.AddFuture(work, func(work workflow.Future) { b.end(in.Number, work, ctx.Err() != nil) })
 }
 
-// end takes in what a shard came to. One that was cancelled, or failed for good, stays
-// open; the latter stops the batch.
-func (b *batch) end(shard int, work workflow.Future) {
+// recall lets the shards under way start no more runs, and give back what is left, or
+// terminates them where the batch is cancelled. They are cancelled for either, and ask
+// what is meant: see Progress.
+func (b *batch) recall() {
+	for _, r := range b.recalls {
+		r.cancel()
+	}
+}
+
+// recall is what recalls a shard.
+type recall struct {
+	shard  int
+	cancel workflow.CancelFunc
+}
+
+// end takes in what a shard came to. One that was recalled may have failed only as there
+// are no more tries then: the next time is another one. It stays open, as does one that
+// was cancelled, or failed for good; the latter stops the batch.
+func (b *batch) end(shard int, work workflow.Future, recalled bool) {
 	at := slices.IndexFunc(b.Open, func(p Part) bool { return p.Number == shard })
 	part := &b.Open[at]
 	part.Running = false
 	b.running--
+	b.recalls = slices.DeleteFunc(b.recalls, func(r recall) bool { return r.shard == shard })
 	var end ShardEnd
 	err := work.Get(b.ctx, &end)
 	switch {
@@ -54,7 +73,7 @@ func (b *batch) end(shard int, work workflow.Future) {
 	case err == nil:
 		part.Sum = end.Sum
 		b.close(at, end.Stop)
-	case b.ctx.Err() == nil:
+	case !recalled || isForGood(err):
 		b.stop(Stop{Why: StoppedBroken, Cause: shardFailure(shard, b.Shards, err)})
 	}
 	b.judge()

@@ -22,9 +22,9 @@ const (
 
 	ProgressQuery = "progress" // of a Batch: Progress
 
-	PauseSignal  = "pause"  // no shard is begun until resume; those under way go on
+	PauseSignal  = "pause"  // no run is started until resume; those under way end
 	ResumeSignal = "resume" // goes on after pause
-	DrainSignal  = "drain"  // no shard is begun any more; the batch ends with those under way
+	DrainSignal  = "drain"  // no run is started any more; the batch ends with those under way
 	CancelSignal = "cancel" // as a cancellation of the workflow: runs under way are terminated
 
 	// RefusedError is the type of errors of activities that this worker cannot mend: it
@@ -119,7 +119,7 @@ type Shard struct {
 type ShardEnd struct {
 	Sum   Sum
 	Stop  Stop // it has items left for that reason
-	Left  bool `json:",omitempty"` // it has items left, and is to be begun again: its worker goes, or it is short
+	Left  bool `json:",omitempty"` // it has items left, and is to be begun again: its worker goes, it was recalled, or it is short
 	Short bool `json:",omitempty"` // it took its part of what a limit of the batch leaves
 	Alike bool `json:",omitempty"` // it stopped as all its runs failed alike; it cannot know what runs of other shards did
 }
@@ -134,6 +134,10 @@ type Progress struct {
 	Sum     Sum
 	Paused  bool
 	Stopped Stop
+
+	// Cancelled tells a shard that was cancelled what to do with its runs: they are
+	// terminated. Else it is recalled: they end, and the rest is given back.
+	Cancelled bool `json:",omitempty"`
 }
 
 // Ended says whether a shard has ended, so that all its results are in the store.

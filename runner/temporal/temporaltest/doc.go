@@ -1,5 +1,6 @@
-// Package temporaltest has development servers of Temporal for tests, which can be
-// killed and started again where they were.
+// Package temporaltest is for tests of what runs on Temporal. It has development
+// servers, which can be killed and started again where they were, and Waits, which makes
+// the SDK's test suite more like them.
 //
 //	s := temporaltest.Own(t)
 //	// ... a client with s.Address ...

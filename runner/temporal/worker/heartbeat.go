@@ -3,6 +3,7 @@ package worker
 import (
 	"context"
 	"errors"
+	"sync/atomic"
 	"time"
 
 	"go.temporal.io/api/serviceerror"
@@ -15,6 +16,10 @@ import (
 // beatWithin bounds one sign of life, so that the next is not late.
 const beatWithin = 3 * time.Second
 
+// askEvery is the time between two questions of a recalled shard whether its batch is
+// cancelled meanwhile.
+const askEvery = 2 * time.Second
+
 // heart tells the server that an activity is alive, and hears whether it is to go on.
 // The heartbeats of the SDK would end the activity where one call takes longer than a
 // second: a server that is started again would cost all runs under way.
@@ -23,15 +28,18 @@ type heart struct {
 	context.Context // of the work of the activity; its cause says why it is done
 	cancel          context.CancelCauseFunc
 
+	cancels  cancels // whether a cancellation is one; nil: it is
 	activity context.Context
 	info     activity.Info // hides work's
 	drain    chan struct{} // closed: nothing more is to be started
+	recalled atomic.Bool   // for the batch does not want it now
 	end      context.CancelFunc
 	ended    chan struct{}
 	count
 
 	// Of the goroutine that beats.
 	heard time.Time // when the server answered last
+	asked time.Time // when the batch was asked last why it cancels a shard
 	home  bool      // drain is closed
 }
 
@@ -43,9 +51,9 @@ var (
 )
 
 // beats begins the signs of life of an activity. They are to be stopped.
-func (w *work) beats(ctx context.Context) *heart {
+func (w *work) beats(ctx context.Context, cancels cancels) *heart {
 	h := &heart{
-		work: w, activity: ctx, info: w.info(ctx),
+		work: w, cancels: cancels, activity: ctx, info: w.info(ctx),
 		drain: make(chan struct{}), ended: make(chan struct{}), heard: time.Now(),
 	}
 	h.before = w.told(ctx)
@@ -104,14 +112,40 @@ func (h *heart) once(ctx context.Context) {
 	case err == nil:
 		h.heard = time.Now()
 	case temporal.IsCanceledError(err):
-		activity.RecordHeartbeat(h.activity) // so that the SDK, too, hears of it, and answers accordingly
-		h.cancel(errCancelled)
+		h.heard = time.Now()
+		h.whyCancelled(context.WithoutCancel(ctx))
 	case isGone(err):
 		h.cancel(errGone)
 	case errors.Is(err, activity.ErrActivityPaused), errors.Is(err, activity.ErrActivityReset):
 		h.goHome()
 	case !h.home && h.info.HeartbeatTimeout > 0 && time.Since(h.heard) >= h.info.HeartbeatTimeout:
 		h.Log.Warn("nothing more is started of what is under way, as the Temporal server does not answer", "workflow", h.info.WorkflowExecution.ID, "activity", h.info.ActivityID, "error", err)
+		h.goHome()
+	}
+}
+
+// whyCancelled finds out what is meant by a cancellation: that of a shard may be a
+// recall. As long as nobody answers it is taken for one, since runs under way are paid
+// for; it is asked again.
+func (h *heart) whyCancelled(ctx context.Context) {
+	if h.recalled.Load() && time.Since(h.asked) < askEvery {
+		return
+	}
+	h.asked = time.Now()
+	terminate, err := true, error(nil)
+	if h.cancels != nil {
+		ctx, release := context.WithTimeout(ctx, beatWithin)
+		defer release()
+		terminate, err = h.cancels(ctx, h.info.WorkflowExecution)
+	}
+	switch {
+	case isGone(err):
+		h.cancel(errGone)
+	case err == nil && terminate:
+		activity.RecordHeartbeat(h.activity) // so that the SDK, too, hears of it, and answers accordingly
+		h.cancel(errCancelled)
+	default:
+		h.recalled.Store(true)
 		h.goHome()
 	}
 }

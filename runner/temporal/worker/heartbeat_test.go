@@ -10,6 +10,7 @@ import (
 
 	"go.temporal.io/api/serviceerror"
 	"go.temporal.io/sdk/temporal"
+	"go.temporal.io/sdk/workflow"
 
 	"nightshift/runner/temporal/flow"
 )
@@ -20,24 +21,28 @@ func TestShardEnds(t *testing.T) {
 	const outage = 5500 * time.Millisecond
 	away := serviceerror.NewUnavailable("connection refused")
 	for name, c := range map[string]struct {
-		beat    func(age time.Duration) error // how the server answers a sign of life
-		timeout time.Duration                 // of the try
-		end     func(w *work)                 // is called after 5.5 s
+		beat    func(age time.Duration) error                       // how the server answers a sign of life
+		timeout time.Duration                                       // of the try
+		why     func(age time.Duration) (cancelled bool, err error) // what the batch answers
+		end     func(w *work)                                       // is called after 5.5 s
 		kind    string
 		again   bool
 		left    bool
 		done    int // items with a line
 		seconds int // that it takes
 	}{
-		"cancelled":    {beat: after(outage, temporal.NewCanceledError()), kind: "cancelled", done: 8, seconds: 6},
-		"gone":         {beat: after(outage, serviceerror.NewNotFound("no such activity")), kind: "cancelled", done: 8, seconds: 6},
-		"timed out":    {timeout: outage, kind: "cancelled", done: 8, seconds: 5},
-		"drained":      {end: func(w *work) { close(w.draining) }, left: true, done: 12, seconds: 6},
-		"ended":        {end: func(w *work) { w.end() }, left: true, done: 8, seconds: 5},
-		"outage":       {beat: between(outage, 15*time.Second, away), done: 20, seconds: 10},
-		"long outage":  {beat: after(3*time.Second, away), done: 20, seconds: 10},
-		"no server":    {beat: after(0, away), done: 20, seconds: 10},
-		"server is in": {done: 20, seconds: 10},
+		"cancelled":       {beat: after(outage, temporal.NewCanceledError()), kind: "cancelled", done: 8, seconds: 6},
+		"recalled":        {beat: after(outage, temporal.NewCanceledError()), why: answer(false, nil), left: true, done: 12, seconds: 6},
+		"no answer":       {beat: after(outage, temporal.NewCanceledError()), why: answer(false, away), left: true, done: 12, seconds: 6},
+		"ended meanwhile": {beat: after(outage, temporal.NewCanceledError()), why: answer(false, serviceerror.NewNotFound("no such workflow")), kind: "cancelled", done: 8, seconds: 6},
+		"gone":            {beat: after(outage, serviceerror.NewNotFound("no such activity")), kind: "cancelled", done: 8, seconds: 6},
+		"timed out":       {timeout: outage, kind: "cancelled", done: 8, seconds: 5},
+		"drained":         {end: func(w *work) { close(w.draining) }, left: true, done: 12, seconds: 6},
+		"ended":           {end: func(w *work) { w.end() }, left: true, done: 8, seconds: 5},
+		"outage":          {beat: between(outage, 15*time.Second, away), done: 20, seconds: 10},
+		"long outage":     {beat: after(3*time.Second, away), done: 20, seconds: 10},
+		"no server":       {beat: after(0, away), done: 20, seconds: 10},
+		"server is in":    {done: 20, seconds: 10},
 	} {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
@@ -47,6 +52,9 @@ func TestShardEnds(t *testing.T) {
 				began := time.Now()
 				if c.beat != nil {
 					worker.beat = func(context.Context, []byte, flow.ShardProgress) error { return c.beat(time.Since(began)) }
+				}
+				if c.why != nil {
+					worker.cancels = func(context.Context, workflow.Execution) (bool, error) { return c.why(time.Since(began)) }
 				}
 				if c.end != nil {
 					time.AfterFunc(outage, func() { c.end(worker) })
@@ -73,12 +81,43 @@ func TestShardEnds(t *testing.T) {
 				want(t, "seconds", int(took.Seconds()), c.seconds)
 				lines, whole := w.lines()
 				want(t, "items with a line", len(lines), c.done)
-				want(t, "ended", whole, c.kind == "" && !c.left)
+				want(t, "lines in one place", whole, c.kind == "")
 				worker.close()
 				w.backend.idle(t)
 			})
 		})
 	}
+}
+
+// answer is what a batch answers at whatever age.
+func answer(cancelled bool, err error) func(time.Duration) (bool, error) {
+	return func(time.Duration) (bool, error) { return cancelled, err }
+}
+
+// TestShardCancelledWhileRecalled: a batch that is paused, or drained, may be cancelled
+// before all runs have ended; a shard hears of that, too.
+func TestShardCancelledWhileRecalled(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t, "")
+		w.hand("2100ms", "hang", "2100ms", "2100ms", "2100ms")
+		worker := w.worker()
+		began := time.Now()
+		worker.beat = func(context.Context, []byte, flow.ShardProgress) error { return temporal.NewCanceledError() }
+		asked := 0
+		worker.cancels = func(context.Context, workflow.Execution) (bool, error) {
+			asked++
+			return time.Since(began) > 20*time.Second, nil
+		}
+		_, err := w.shard(worker, 1)
+		kind, _ := kindOf(err)
+		want(t, "error", kind, "cancelled")
+		want(t, "seconds", int(time.Since(began).Seconds()), 21)
+		want(t, "asked every two seconds", asked, 11)
+		lines, _ := w.lines()
+		want(t, "items with a line", len(lines), 3) // of four that were under way
+		worker.close()
+		w.backend.idle(t)
+	})
 }
 
 // after answers with an error from some age on.

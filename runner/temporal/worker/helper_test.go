@@ -21,6 +21,7 @@ import (
 	"go.temporal.io/sdk/log"
 	"go.temporal.io/sdk/temporal"
 	"go.temporal.io/sdk/testsuite"
+	"go.temporal.io/sdk/workflow"
 
 	"nightshift/runner"
 	"nightshift/runner/temporal/flow"
@@ -146,6 +147,7 @@ func (w *world) worker() *work {
 		Say: func(line string) { w.say = append(w.say, line) },
 	})
 	made.identity = "7@here"
+	made.cancels = func(context.Context, workflow.Execution) (bool, error) { return true, nil }
 	made.info = func(ctx context.Context) activity.Info {
 		info := activity.GetInfo(ctx)
 		info.Attempt, info.HeartbeatTimeout = int32(ctx.Value(attemptKey{}).(int)), 20*time.Second

@@ -19,7 +19,7 @@ func (w *work) run(ctx context.Context, in flow.Run) (flow.RunEnd, error) {
 	if w.stops() {
 		return flow.RunEnd{}, w.givenBack()
 	}
-	h := w.beats(ctx)
+	h := w.beats(ctx, nil)
 	defer h.stop()
 	s, release, err := w.store(h, in.Store)
 	if err != nil {

@@ -1,6 +1,7 @@
 package worker
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"time"
@@ -23,7 +24,7 @@ func (w *work) shard(ctx context.Context, in flow.Shard) (flow.ShardEnd, error) 
 	if w.stops() {
 		return flow.ShardEnd{}, w.givenBack()
 	}
-	h := w.beats(ctx)
+	h := w.beats(ctx, w.cancels)
 	defer h.stop()
 	if err := h.givenUp(); err != nil {
 		return flow.ShardEnd{}, err
@@ -83,22 +84,22 @@ func (w *work) runShard(h *heart, s *store.Store, f *openFile, in flow.Shard) (f
 		}
 		return h.finish(sink, stop)
 	}
+	cause := h.cause()
+	back := errors.Is(cause, errGivenBack) && (h.stops() || h.recalled.Load()) || errors.Is(cause, errStops)
+	if err == nil && (back || short && h.Err() == nil) {
+		end, err := h.finish(sink, flow.Stop{})
+		end.Left, end.Short = true, short
+		return end, err
+	}
 	within, cancel := context.WithTimeout(context.WithoutCancel(h), writeWithin)
 	defer cancel()
 	if flushErr := sink.Flush(within); err == nil {
 		err = flushErr
 	}
-	cause := h.cause()
-	switch {
-	case err != nil:
-		return flow.ShardEnd{}, err
-	case h.stops() && (errors.Is(cause, errGivenBack) || errors.Is(cause, errStops)), short && h.Err() == nil:
-		return flow.ShardEnd{Sum: h.total(), Left: true, Short: short}, nil
-	}
-	return flow.ShardEnd{}, cause
+	return flow.ShardEnd{}, cmp.Or(err, cause)
 }
 
-// finish ends a shard, of which nothing is left, or whose batch stops.
+// finish ends the work on a shard: of what it has come to all results are in one place.
 func (h *heart) finish(sink *store.ShardSink, stop flow.Stop) (flow.ShardEnd, error) {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(h), writeWithin)
 	defer cancel()

@@ -6,16 +6,21 @@ import (
 	"log/slog"
 	"slices"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
 	"go.temporal.io/sdk/activity"
+	"go.temporal.io/sdk/interceptor"
 	"go.temporal.io/sdk/log"
+	"go.temporal.io/sdk/temporal"
 	"go.temporal.io/sdk/testsuite"
 	sdkworker "go.temporal.io/sdk/worker"
+	"go.temporal.io/sdk/workflow"
 
 	"nightshift/runner"
 	"nightshift/runner/temporal/flow"
+	"nightshift/runner/temporal/temporaltest"
 )
 
 // batch runs the whole pass with the workflow, on one worker, and tells how often a
@@ -26,11 +31,21 @@ func (w *world) batch(shards int) (end flow.BatchEnd, begun int) {
 	suite.SetLogger(log.NewStructuredLogger(slog.New(slog.DiscardHandler)))
 	env := suite.NewTestWorkflowEnvironment()
 	env.SetTestTimeout(time.Minute)
-	env.SetWorkerOptions(sdkworker.Options{DeadlockDetectionTimeout: time.Minute})
+	var cancelled atomic.Bool
+	env.SetWorkerOptions(sdkworker.Options{DeadlockDetectionTimeout: time.Minute, Interceptors: []interceptor.WorkerInterceptor{
+		&temporaltest.Waits{Cancelled: func(any) { cancelled.Store(true) }},
+	}})
 	flow.Register(env)
 	worker := w.worker()
 	defer worker.close()
 	worker.told = func(context.Context) flow.ShardProgress { return flow.ShardProgress{} }
+	worker.beat = func(context.Context, []byte, flow.ShardProgress) error {
+		if cancelled.Load() {
+			return temporal.NewCanceledError()
+		}
+		return nil
+	}
+	worker.cancels = func(context.Context, workflow.Execution) (bool, error) { return false, nil }
 	var mu sync.Mutex
 	env.RegisterActivityWithOptions(func(ctx context.Context, in flow.Shard) (flow.ShardEnd, error) {
 		mu.Lock()

@@ -14,6 +14,7 @@ import (
 	"go.temporal.io/sdk/activity"
 	"go.temporal.io/sdk/client"
 	"go.temporal.io/sdk/worker"
+	"go.temporal.io/sdk/workflow"
 
 	"nightshift/runner"
 	"nightshift/runner/temporal/flow"
@@ -164,6 +165,7 @@ type work struct {
 	info      func(ctx context.Context) activity.Info
 	told      func(ctx context.Context) flow.ShardProgress // by the try before
 	beat      func(ctx context.Context, token []byte, progress flow.ShardProgress) error
+	cancels   cancels
 	stores    kept[*store.Store]
 	files     kept[*openFile]
 }
@@ -177,6 +179,7 @@ func newWorker(o Options) *work {
 	w.beat = func(ctx context.Context, token []byte, progress flow.ShardProgress) error {
 		return w.Client.RecordActivityHeartbeat(ctx, token, progress)
 	}
+	w.cancels = w.isCancelled
 	w.stores.close = func(s *store.Store) { w.closed(s.Close()) }
 	w.files.close = w.closeFile
 	w.files.changed = (*openFile).share
@@ -189,6 +192,21 @@ func told(ctx context.Context) (p flow.ShardProgress) {
 		return flow.ShardProgress{} // of another version
 	}
 	return p
+}
+
+// cancels tells whether a batch that cancels a shard is itself cancelled, rather than
+// paused or stopped.
+type cancels func(ctx context.Context, batch workflow.Execution) (bool, error)
+
+// isCancelled asks a batch.
+func (w *work) isCancelled(ctx context.Context, batch workflow.Execution) (bool, error) {
+	answer, err := w.Client.QueryWorkflow(ctx, batch.ID, batch.RunID, flow.ProgressQuery)
+	if err != nil {
+		return false, err
+	}
+	var p flow.Progress
+	err = answer.Get(&p)
+	return p.Cancelled, err
 }
 
 // complains tells what an activity has failed with, each thing until there is another.
