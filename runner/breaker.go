@@ -26,7 +26,8 @@ const (
 // that are about to be started. The first run that ends in another way dispels the
 // doubt for good.
 type breaker struct {
-	stop func() // ends the batch
+	stop   func() // ends the batch
+	proven bool   // a run has succeeded elsewhere: only the key of this process may be bad for all
 
 	mu        sync.Mutex
 	dispelled bool
@@ -116,7 +117,7 @@ func (b *breaker) met(err error, tries int) {
 		}
 		return
 	}
-	if b.failures > 0 && kind != b.kind {
+	if b.failures > 0 && kind != b.kind || b.proven && kind.reason != Denied {
 		b.dispel()
 		return
 	}

@@ -23,6 +23,7 @@ func each(n int, do string) []string {
 // TestBreaker has batches of runs that fail alike, or nearly. Chance always comes
 // out the worst: the tries of a closed port are after 1, 2 and 4 s.
 func TestBreaker(t *testing.T) {
+	proven := func(p *Plan) { p.Proven = true }
 	tests := map[string]struct {
 		concurrency int
 		items       []string
@@ -34,6 +35,10 @@ func TestBreaker(t *testing.T) {
 		took        time.Duration
 	}{
 		"a bad key":                        {1, each(99, "1s deny"), nil, Denied, 0, 0, 5, 5 * time.Second},
+		"a bad key here":                   {1, each(99, "1s deny"), proven, Denied, 0, 0, 5, 5 * time.Second},
+		"a bad key for some":               {1, append([]string{"x 1s"}, each(9, "1s deny")...), proven, NotStopped, 1, 9, 10, 10 * time.Second},
+		"a model that others have":         {2, each(10, "1s unknown"), proven, NotStopped, 0, 10, 10, 5 * time.Second},
+		"a port that was open for others":  {9, each(9, "closed*"), proven, NotStopped, 0, 9, 9, 7 * time.Second},
 		"an empty account":                 {2, each(99, "1s quota"), nil, Denied, 0, 0, 6, 3 * time.Second},
 		"refused at the start":             {1, each(99, "denied"), nil, Denied, 0, 0, 5, 0},
 		"no such model":                    {1, each(99, "1s unknown"), nil, AllAlike, 0, 0, 5, 5 * time.Second},

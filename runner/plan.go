@@ -37,7 +37,7 @@ type Plan struct {
 	Rehearsal    bool // nothing is asked of anybody, which every result says
 
 	Items      func(yield func(spec.Item) bool) error // the items of the batch, as Batch.Items gives them; nil: those
-	Proven     bool                                   // a run of the batch has succeeded elsewhere: runs that fail alike do not end it
+	Proven     bool                                   // a run of the batch has succeeded elsewhere: runs that fail alike do not end it, but where a key is refused
 	HandOnly   bool                                   // Distribute hands items over, and does not wait for them
 	FollowOnly bool                                   // Distribute hands nothing over
 

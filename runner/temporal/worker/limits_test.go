@@ -104,6 +104,26 @@ func TestLimitsOfLaterTries(t *testing.T) {
 	})
 }
 
+// TestDeniedHere: where others have succeeded a worker whose key is refused leaves its
+// shards to them; no item is to blame.
+func TestDeniedHere(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t, "")
+		w.hand(times(40, "denied")...)
+		worker := w.worker()
+		_, err := tries(t, 1, worker.shard, flow.Shard{Store: w.dir, Pass: passKey, Number: 1, Window: 4, Before: flow.Sum{Items: 4, Succeeded: 1}})
+		kind, again := kindOf(err)
+		want(t, "error", kind, flow.RefusedError)
+		want(t, "is tried again", again, true)
+		says(t, err, "worker 7@here: it is refused what others are not", "401 Unauthorized", "check its keys")
+		lines, _ := w.lines()
+		want(t, "items with a line", len(lines), 0)
+		want(t, "runs", w.backend.started <= 8, true)
+		worker.close()
+		w.backend.idle(t)
+	})
+}
+
 // TestDeadline: past it nothing is started.
 func TestDeadline(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {

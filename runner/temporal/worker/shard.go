@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"context"
 	"errors"
+	"fmt"
 	"time"
 
 	"go.temporal.io/sdk/temporal"
@@ -72,6 +73,9 @@ func (w *work) runShard(h *heart, s *store.Store, f *openFile, in flow.Shard) (f
 		return flow.ShardEnd{}, err
 	}
 	outcome, err := runner.Run(h, plan, backend, sink, h)
+	if err == nil && outcome.Stopped == runner.Denied && plan.Proven {
+		return flow.ShardEnd{}, h.refuse(f.file, fmt.Errorf("it is refused what others are not: %w; check its keys", outcome.Cause))
+	}
 	if err == nil && !outcome.Left {
 		return h.finish(sink, flow.Stop{})
 	}
