@@ -10,7 +10,7 @@ import (
 
 const (
 	breakerFailures = 5 // alike, at least
-	breakerProbes   = 4 // runs of new items that may be started in doubt
+	breakerProbes   = 4 // runs of new items that may be started in doubt, beside those for which there are slots
 
 	// A port may be closed for the instant in which a server is started anew. So
 	// one that cannot be reached must have failed somebody again after that, and
@@ -26,8 +26,9 @@ const (
 // that are about to be started. The first run that ends in another way dispels the
 // doubt for good.
 type breaker struct {
-	stop   func() // ends the batch
-	proven bool   // a run has succeeded elsewhere: only the key of this process may be bad for all
+	stop        func() // ends the batch
+	concurrency int
+	proven      bool // a run has succeeded elsewhere: only the key of this process may be bad for all
 
 	mu        sync.Mutex
 	dispelled bool
@@ -38,8 +39,9 @@ type breaker struct {
 	since     time.Time // of the first of them
 	again     bool      // some task has failed like that again, or for good
 	waited    int       // runs under way that may end in another way
-	probes    int
-	exhausted bool // no more probes will come
+	starts    int       // runs of new items
+	most      int       // starts, as long as there is doubt
+	exhausted bool      // there are no more new items
 	held      []func()
 	timer     *time.Timer
 }
@@ -122,7 +124,7 @@ func (b *breaker) met(err error, tries int) {
 		return
 	}
 	if b.failures == 0 {
-		b.since = time.Now()
+		b.since, b.most = time.Now(), max(b.starts, b.concurrency)+breakerProbes
 	}
 	b.kind, b.err = kind, err
 	b.failures++
@@ -133,7 +135,7 @@ func (b *breaker) met(err error, tries int) {
 // judge trips the breaker when there is no more doubt. The breaker is locked.
 func (b *breaker) judge() {
 	passes := b.kind.reason == Unreachable
-	probing := b.probes < breakerProbes && !b.exhausted
+	probing := b.starts < b.most && !b.exhausted
 	switch patience := breakerPatience - time.Since(b.since); {
 	case b.dispelled || b.tripped || b.failures < breakerFailures || b.waited > 0 || passes && !b.again:
 	case (passes || probing) && patience > 0: // items may be long in coming
@@ -182,16 +184,14 @@ func (b *breaker) dispel() {
 func (b *breaker) admits() bool {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	return !b.doubt() || b.probes < breakerProbes
+	return !b.doubt() || b.starts < b.most
 }
 
 // started counts a run of a new item.
 func (b *breaker) started() {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	if b.doubt() {
-		b.probes++
-	}
+	b.starts++
 }
 
 // exhaust tells that there are no more new items.

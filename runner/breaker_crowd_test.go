@@ -165,9 +165,14 @@ func TestFewRejectedAmongThrottled(t *testing.T) {
 // beside them has been started at all; it has its say too. One that is long in coming
 // is not waited for.
 func TestFewRejectedBeforeTheNextStarts(t *testing.T) {
-	for pause, outcome := range map[time.Duration]Outcome{
-		10 * time.Millisecond: {Counts: map[State]int{Succeeded: 1, Failed: 6}},
-		time.Hour:             {Counts: map[State]int{}, Stopped: AllAlike, Left: true},
+	for _, test := range []struct {
+		from    int // the items after so many come one by one
+		pause   time.Duration
+		outcome Outcome
+	}{
+		{0, 10 * time.Millisecond, Outcome{Counts: map[State]int{Succeeded: 1, Failed: 6}}},
+		{5, 10 * time.Millisecond, Outcome{Counts: map[State]int{Succeeded: 1, Failed: 6}}},
+		{5, time.Hour, Outcome{Counts: map[State]int{}, Stopped: AllAlike, Left: true}},
 	} {
 		synctest.Test(t, func(t *testing.T) {
 			plan := newPlan(t, append(each(6, "1ms garbled"), "good 1ms")...)
@@ -176,9 +181,9 @@ func TestFewRejectedBeforeTheNextStarts(t *testing.T) {
 			plan.Items = func(yield func(spec.Item) bool) error {
 				n := 0
 				return plan.Batch.Items(nil, func(it spec.Item) bool {
-					if n++; n > 5 {
+					if n++; n > test.from {
 						select {
-						case <-time.After(pause):
+						case <-time.After(test.pause):
 						case <-over:
 						}
 					}
@@ -188,7 +193,7 @@ func TestFewRejectedBeforeTheNextStarts(t *testing.T) {
 			n := play(t, t.Context(), plan, resuming{waiting{newFake(t)}})
 			close(over)
 			n.Cause = nil
-			want(t, pause.String(), n.Outcome, outcome)
+			want(t, fmt.Sprint("after ", test.from, ", ", test.pause), n.Outcome, test.outcome)
 		})
 	}
 }

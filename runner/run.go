@@ -54,7 +54,7 @@ func (r *run) all(ctx context.Context, recorder Recorder, sinks []Sink) (Outcome
 	}
 	r.stopping, r.cancel = stopCtx, cancel
 	r.stop = func(reason StopReason) { stop(stopCause(reason)) }
-	r.breaker.stop, r.breaker.proven = func() { r.stop(Broken) }, r.Proven
+	r.breaker.stop, r.breaker.concurrency, r.breaker.proven = func() { r.stop(Broken) }, r.Concurrency, r.Proven
 	r.rule = newStopRule(r.Plan, r.stop)
 	r.count.counts = map[State]int{}
 	r.stream = newStream(recorder, r.Redactor, append([]Sink{&r.count, r.rule}, sinks...), func(err error) { cancel(err) })
